@@ -1,0 +1,33 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * unit      nothing but Node: seconds.
+ * postgres  a real PostgreSQL 16 in a container, one per test file.
+ * engine    the real Pulumi engine and real containers: one stack after the other, because they share ports and cores.
+ */
+export default defineConfig({
+  test: {
+    reporters: ["default"],
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000 } },
+      {
+        test: {
+          name: "postgres",
+          include: ["test/postgres/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "engine",
+          include: ["test/engine/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
