@@ -1,0 +1,137 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import Docker from "dockerode";
+import pg from "pg";
+
+const READY_WITHIN_MS = 60_000;
+const REMOVER = fileURLToPath(new URL("./remove-container-when-parent-ends.mjs", import.meta.url));
+
+export interface TestPostgres {
+  host: string;
+  /** Stays the same when the container is stopped and started again. */
+  port: number;
+  user: string;
+  password: string;
+  container: Docker.Container;
+  /** A connection URL; the database is `postgres` unless named. */
+  url(database?: string): string;
+  /** Waits until a query over TCP succeeds; throws after 60 s. For use after `container.restart()` or `.start()`. */
+  ready(): Promise<void>;
+  /** Removes the container and its data. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a throw-away PostgreSQL server on a free port of 127.0.0.1 and waits until it answers a query.
+ * The container may be stopped, paused, killed and started again: its data stays until `stop()`, or until this process ends.
+ * @param options.image defaults to `postgres:16-alpine`
+ * @param options.env added to, or replacing, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB
+ */
+export async function startPostgres(
+  options: { image?: string; env?: Record<string, string> } = {},
+): Promise<TestPostgres> {
+  const docker = new Docker();
+  const env = {
+    POSTGRES_USER: "budgie_user",
+    POSTGRES_PASSWORD: randomBytes(12).toString("hex"),
+    POSTGRES_DB: "postgres",
+    ...options.env,
+  };
+  const host = "127.0.0.1";
+  const port = await freePort(host);
+  const container = await docker.createContainer({
+    Image: options.image ?? "postgres:16-alpine",
+    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Labels: { "budgie.test": "true" },
+    HostConfig: { PortBindings: { "5432/tcp": [{ HostIp: host, HostPort: String(port) }] } },
+  });
+  const release = removeWhenThisProcessEnds(container.id);
+
+  const url = (database = "postgres") =>
+    `postgres://${encodeURIComponent(env.POSTGRES_USER)}:${encodeURIComponent(env.POSTGRES_PASSWORD)}@${host}:${port}/${encodeURIComponent(database)}`;
+  const stop = async () => {
+    await container.remove({ force: true, v: true }).catch(ignoreMissing);
+    release();
+  };
+  const ready = () => waitForQuery(url(env.POSTGRES_DB), container);
+
+  try {
+    await container.start();
+    await ready();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    host,
+    port,
+    user: env.POSTGRES_USER,
+    password: env.POSTGRES_PASSWORD,
+    container,
+    url,
+    ready,
+    stop,
+  };
+}
+
+async function waitForQuery(url: string, container: Docker.Container): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  for (;;) {
+    const failure = await tryQuery(url);
+    if (failure === undefined) return;
+    const { State: state } = await container.inspect();
+    if (!state.Running || Date.now() > deadline) {
+      const log = await container.logs({ stdout: true, stderr: true, tail: 20 });
+      const what = state.Running ? `did not answer within ${READY_WITHIN_MS / 1000} s` : "ended by itself";
+      throw new Error(`The test PostgreSQL ${what}: ${failure}\nIts last lines:\n${log.toString("utf8")}`);
+    }
+    await sleep(100);
+  }
+}
+
+async function tryQuery(url: string): Promise<string | undefined> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 2000 });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await client.query("SELECT 1");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, host, () => {
+      const address = server.address();
+      server.close(() => {
+        if (address !== null && typeof address === "object") resolve(address.port);
+        else reject(new Error("No free port was found."));
+      });
+    });
+  });
+}
+
+function removeWhenThisProcessEnds(id: string): () => void {
+  const remover = spawn(process.execPath, [REMOVER, id], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  remover.unref();
+  const input = remover.stdin as typeof remover.stdin & { unref(): void };
+  input.on("error", () => {});
+  input.unref();
+  return () => input.end();
+}
+
+function ignoreMissing(error: { statusCode?: number }): void {
+  if (error.statusCode !== 404) throw error;
+}
