@@ -1,0 +1,54 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+
+/** The last of a program's error output: enough to say why, bounded whatever it prints. */
+const KEPT_ERROR_BYTES = 4096;
+
+export interface Finished {
+  /** null when a signal ended it. */
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  errors: string;
+}
+
+interface Started<Process> {
+  process: Process;
+  finished: Promise<Finished>;
+}
+
+/** Starts a program whose standard output is read, such as pg_dump. Stopped when `signal` aborts. */
+export function startReader(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Started<ChildProcessByStdio<null, Readable, Readable>> {
+  const process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...(signal ? { signal } : {}) });
+  return { process, finished: finish(process) };
+}
+
+/** Starts a program that is fed through its standard input, such as psql. Stopped when `signal` aborts. */
+export function startWriter(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Started<ChildProcessByStdio<Writable, null, Readable>> {
+  const process = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], ...(signal ? { signal } : {}) });
+  return { process, finished: finish(process) };
+}
+
+/** `exit code 1: the last lines of its error output` */
+export function describeEnd({ code, signal, errors }: Finished): string {
+  const how = signal ? `signal ${signal}` : `exit code ${code}`;
+  return errors ? `${how}: ${errors}` : how;
+}
+
+function finish(process: ChildProcessByStdio<Writable | null, Readable | null, Readable>): Promise<Finished> {
+  let errors = "";
+  process.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors = (errors + text).slice(-KEPT_ERROR_BYTES);
+  });
+  return new Promise(resolve => {
+    process.on("error", error => resolve({ code: null, signal: null, errors: error.message }));
+    process.on("close", (code, signal) => resolve({ code, signal, errors: errors.trim() }));
+  });
+}

@@ -1,0 +1,70 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+
+export const REASONS = ["scheduled", "manual", "before-change", "before-destroy", "before-restore"] as const;
+export type Reason = (typeof REASONS)[number];
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const manifest = z.object({
+  format: z.literal(1),
+  file: z.string(),
+  stack: z.string(),
+  database: z.string(),
+  /** PostgreSQL's own identity of the cluster, as a decimal string: it does not fit a JSON number. */
+  systemIdentifier: z.string().regex(/^\d+$/),
+  /** `unexpected`: taken of a database that was not the one this stack's backups came from. Never the latest. */
+  identity: z.enum(["known", "unexpected"]),
+  serverVersion: z.string(),
+  pgDumpVersion: z.string(),
+  reason: z.enum(REASONS),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  /** Size and sha256 of the file as it lies in the backup directory. */
+  bytes: z.number().int().nonnegative(),
+  sha256,
+  /** Size and sha256 of the dump inside it; the same two where nothing is compressed. */
+  contentBytes: z.number().int().nonnegative(),
+  contentSha256: sha256,
+  schemaSha256: sha256,
+  /** What the database took on the server's disk at the time. */
+  databaseBytes: z.number().int().nonnegative(),
+  roles: z.array(z.string()),
+  extensions: z.array(z.object({ name: z.string(), version: z.string() })),
+  tables: z.array(z.object({ name: z.string(), copy: z.string(), rows: z.number().int(), sha256 })),
+});
+
+/** The record beside every backup. It is written last: a backup without one was never reported as taken. */
+export type Manifest = z.infer<typeof manifest>;
+
+export type ManifestReading =
+  | { found: true; manifest: Manifest }
+  | { found: false; why: "absent" | "unreadable"; detail: string };
+
+export async function readManifest(path: string): Promise<ManifestReading> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === "ENOENT";
+    return { found: false, why: absent ? "absent" : "unreadable", detail: (error as Error).message };
+  }
+  return parseManifest(text);
+}
+
+export function parseManifest(text: string): ManifestReading {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { found: false, why: "unreadable", detail: "it is not JSON" };
+  }
+  const parsed = manifest.safeParse(json);
+  if (parsed.success) return { found: true, manifest: parsed.data };
+  const first = parsed.error.issues[0];
+  return { found: false, why: "unreadable", detail: `${first?.path.join(".")}: ${first?.message}` };
+}
+
+export function totalRows(tables: readonly { rows: number }[]): number {
+  return tables.reduce((sum, table) => sum + table.rows, 0);
+}

@@ -1,0 +1,376 @@
+import { createWriteStream } from "node:fs";
+import { open, readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { backupUnderLock } from "./backup.ts";
+import { type BackupSource, findBackup } from "./backup-source.ts";
+import {
+  analyze,
+  candidateName,
+  carryOver,
+  createCandidate,
+  dropCandidate,
+  loadCandidate,
+} from "./candidate.ts";
+import { type Comparison, compareDumps } from "./compare.ts";
+import { dump } from "./dump.ts";
+import { inspectDump, type ReadDump, refuse, requireWhole } from "./dump-file.ts";
+import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
+import { EXIT, Stop } from "./exit-codes.ts";
+import { saveIdentity } from "./identity.ts";
+import { recordRun } from "./last-run.ts";
+import { type Lock, withLock } from "./lock.ts";
+import { totalRows } from "./manifest.ts";
+import { humanSize, type Reporter } from "./reporter.ts";
+import { connect, databaseExists, majorVersion } from "./server.ts";
+import type { AgentSettings } from "./settings.ts";
+import { previousDatabases, swap } from "./swap.ts";
+
+export interface RestoreOptions {
+  /** A backup's name, `latest`, a path inside the agent, or `-` for standard input. */
+  source: string;
+  /** The stack whose backup may be restored here besides this one's own. */
+  fromStack: string | null;
+  stdin: Readable;
+}
+
+export interface Restored {
+  source: string;
+  database: string;
+  tables: number;
+  rows: number;
+  /** The safety backup's name; null when there was no database to save. */
+  safetyBackup: string | null;
+  /** Where the database that was there is now; null when there was none. */
+  previousDatabase: string | null;
+  notCompared: string[];
+}
+
+/**
+ * The one door back into the database: load beside, compare, swap. Until the swap's COMMIT the live database is only
+ * read; after it, it lives on under another name. At any kill the old database serves, and the same command run again
+ * starts over: what it finds half done it throws away.
+ */
+export function restore(
+  settings: AgentSettings,
+  options: RestoreOptions,
+  report: Reporter,
+): Promise<Restored> {
+  return recordRun(settings, "restore", () =>
+    withLock(settings, "restore", async lock => {
+      const source = await sourceOf(settings, options);
+      try {
+        return await restoreUnderLock(settings, options, source, lock, report);
+      } finally {
+        await source.discard();
+      }
+    }),
+  );
+}
+
+async function restoreUnderLock(
+  settings: AgentSettings,
+  options: RestoreOptions,
+  source: BackupSource & { shown: string },
+  lock: Lock,
+  report: Reporter,
+): Promise<Restored> {
+  const before = await preflight(settings, options, source, lock, report);
+
+  report.info(`Step 1/5: safety backup of ${settings.database}`);
+  const safetyBackup = await saveWhatIsThere(settings, lock, report);
+
+  report.info(`Step 2/5: loading ${source.name} beside it, as ${candidateName(settings.database)}`);
+  const candidate = await createCandidate(lock.session, settings);
+  const { loaded, comparison } = await loadAndCompare(
+    settings,
+    source,
+    before,
+    candidate,
+    lock,
+    report,
+  ).catch(async (error: unknown) => {
+    await dropCandidate(lock.session, candidate).catch(() => undefined);
+    throw error;
+  });
+
+  report.info(`Step 4/5: putting it in the place of ${settings.database}`);
+  const previousDatabase = await swap(lock.session, settings.database, candidate);
+  await saveIdentity(settings, await identityOf(settings), loaded.tables.length === 0);
+  const rows = totalRows(loaded.tables);
+  report.done(`Database restored. Tables: ${loaded.tables.length}, rows: ${rows}`);
+  if (previousDatabase)
+    report.info(
+      `What was there before is kept as ${previousDatabase}; \`npx budgie restore --undo\` brings it back`,
+    );
+  return {
+    source: source.name,
+    database: settings.database,
+    tables: loaded.tables.length,
+    rows,
+    safetyBackup,
+    previousDatabase,
+    notCompared: comparison.notCompared,
+  };
+}
+
+/** Swaps the newest database that was set aside back into place. What is live now is set aside in its turn. */
+export function undoRestore(settings: AgentSettings, report: Reporter): Promise<Restored> {
+  return recordRun(settings, "restore --undo", () =>
+    withLock(settings, "restore --undo", async lock => {
+      const [newest] = await previousDatabases(lock.session, settings.database);
+      if (!newest) {
+        throw new Stop(
+          EXIT.unusableBackup,
+          `No database is set aside for ${settings.database}, so there is nothing to go back to.`,
+          "Restore a backup instead: `npx budgie list` shows them.",
+        );
+      }
+      const previousDatabase = await swap(lock.session, settings.database, newest);
+      await saveIdentity(settings, await identityOf(settings));
+      const client = await connect(settings, settings.database);
+      const { rows } = await client
+        .query<{ n: number }>("SELECT count(*)::int AS n FROM pg_stat_user_tables")
+        .finally(() => client.end());
+      report.done(`${newest} is ${settings.database} again. Tables: ${rows[0]?.n ?? 0}`);
+      if (previousDatabase) report.info(`What was there until now is kept as ${previousDatabase}`);
+      return {
+        source: newest,
+        database: settings.database,
+        tables: rows[0]?.n ?? 0,
+        rows: 0,
+        safetyBackup: null,
+        previousDatabase,
+        notCompared: [],
+      };
+    }),
+  );
+}
+
+/** Everything that can be refused is refused here, before anything is touched. */
+async function preflight(
+  settings: AgentSettings,
+  options: RestoreOptions,
+  source: BackupSource & { shown: string },
+  lock: Lock,
+  report: Reporter,
+): Promise<ReadDump> {
+  requireOwnStack(settings, options, source);
+  const progress = report.progress("checking", source.manifest?.bytes ?? null);
+  const read = await inspectDump(source.path, source.shown, progress).finally(() => progress.end());
+  requireWhole(read, source.shown, source.manifest);
+  if (!source.manifest)
+    report.warn(
+      `${source.name} has no manifest: it is compared with itself, not with what was once recorded`,
+    );
+  await requireFittingServer(source, read, lock);
+  await requireServerSpace(source, read, lock, report);
+  return read;
+}
+
+function requireOwnStack(settings: AgentSettings, options: RestoreOptions, source: BackupSource): void {
+  const stack = source.manifest?.stack;
+  if (!stack || stack === settings.stack || stack === options.fromStack) return;
+  throw refuse(
+    `${source.name} is a backup of stack ${stack}, and this is stack ${settings.stack}`,
+    `If that is what you want, say so: npx budgie restore ${options.source} --from-stack ${stack}`,
+  );
+}
+
+async function requireFittingServer(
+  source: BackupSource,
+  { fingerprint }: ReadDump,
+  lock: Lock,
+): Promise<void> {
+  const { rows } = await lock.session.query<{
+    version: string;
+    missing_roles: string[];
+    missing_extensions: string[];
+  }>(
+    `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
+            ARRAY(SELECT unnest($1::text[]) EXCEPT SELECT rolname FROM pg_roles) AS missing_roles,
+            ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT name FROM pg_available_extensions) AS missing_extensions`,
+    [source.manifest?.roles ?? [], source.manifest?.extensions.map(({ name }) => name) ?? []],
+  );
+  const server = rows[0];
+  if (!server) throw new Error("the server did not say its version");
+  for (const version of [fingerprint.serverVersion, fingerprint.pgDumpVersion]) {
+    if (version !== null && majorVersion(version) !== majorVersion(server.version)) {
+      throw refuse(
+        `${source.name} is a dump of PostgreSQL ${version}, and this server is ${server.version}`,
+        "Restore it into a server of its own major version, then dump it there with this version's pg_dump.",
+      );
+    }
+  }
+  if (server.missing_roles.length > 0) {
+    throw refuse(
+      `${source.name} needs roles that this server does not have: ${server.missing_roles.join(", ")}`,
+      `Make them first, in \`npx budgie psql\`: ${server.missing_roles.map(role => `CREATE ROLE "${role}";`).join(" ")}`,
+    );
+  }
+  if (server.missing_extensions.length > 0) {
+    throw refuse(
+      `${source.name} needs extensions that this server does not have: ${server.missing_extensions.join(", ")}`,
+      "Use a database image that has them.",
+    );
+  }
+}
+
+/** The candidate lies beside the live database, so both must fit. Asked of the server itself, where it lets us. */
+async function requireServerSpace(
+  source: BackupSource,
+  read: ReadDump,
+  lock: Lock,
+  report: Reporter,
+): Promise<void> {
+  // Without a record of the size on disk: indexes and row headers about double a plain dump.
+  const needed =
+    Math.ceil(source.manifest ? source.manifest.databaseBytes * 1.1 : read.fingerprint.bytes * 2) +
+    RESERVED_BYTES;
+  const free = await serverFreeBytes(lock);
+  if (free === null) {
+    report.warn(
+      "The server does not say how much space it has left; a disk that fills up ends the restore, and the database stays as it is",
+    );
+  } else if (free < needed) {
+    throw new Stop(
+      EXIT.noSpace,
+      `Not enough space on the database's disk to load ${source.name} beside what is there: about ${humanSize(needed)} are needed, ${humanSize(free)} are free.`,
+      "Free some space there, then run the same command again.",
+    );
+  }
+}
+
+async function serverFreeBytes({ session }: Lock): Promise<number | null> {
+  try {
+    await session.query("CREATE TEMP TABLE budgie_df (line text)");
+    await session.query(`COPY budgie_df FROM PROGRAM 'df -Pk . | tail -n 1 | tr -s " " | cut -d " " -f 4'`);
+    const { rows } = await session.query<{ line: string }>("SELECT line FROM budgie_df");
+    const kilobytes = Number(rows[0]?.line);
+    return Number.isFinite(kilobytes) ? kilobytes * 1024 : null;
+  } catch {
+    return null;
+  } finally {
+    await session.query("DROP TABLE IF EXISTS budgie_df");
+  }
+}
+
+async function saveWhatIsThere(
+  settings: AgentSettings,
+  lock: Lock,
+  report: Reporter,
+): Promise<string | null> {
+  if (!(await databaseExists(lock.session, settings.database))) {
+    report.info(`There is no database ${settings.database}, so there is nothing to save`);
+    return null;
+  }
+  const options = { reason: "before-restore" as const, format: settings.format };
+  const manifest = await backupUnderLock(settings, options, lock, report);
+  return manifest.file;
+}
+
+async function loadAndCompare(
+  settings: AgentSettings,
+  source: BackupSource & { shown: string },
+  before: ReadDump,
+  candidate: string,
+  lock: Lock,
+  report: Reporter,
+): Promise<{ loaded: ReadDump["fingerprint"]; comparison: Comparison }> {
+  const loading = report.progress("loading", before.bytes);
+  const fed = await loadCandidate(candidate, source.path, source.shown, loading, lock.lost).finally(() =>
+    loading.end(),
+  );
+  if (fed.fingerprint.sha256 !== before.fingerprint.sha256)
+    throw refuse(`${source.shown} changed while it was being read`);
+  await analyze(settings, candidate);
+
+  report.info("Step 3/5: comparing what was loaded with the backup, table by table");
+  const comparing = report.progress("comparing", before.fingerprint.bytes);
+  const nowhere = new Writable({ write: (_chunk, _encoding, next) => next() });
+  const restored = await dump(candidate, [nowhere], lock.lost, bytes => comparing.at(bytes)).finally(() =>
+    comparing.end(),
+  );
+  const comparison = compareDumps(before.fingerprint, restored, source.manifest !== null);
+  if (comparison.differences.length > 0) {
+    throw new Stop(
+      EXIT.comparisonDiffers,
+      `What was loaded is not what ${source.name} holds: ${comparison.differences.join("; ")}. The database is as it was.`,
+      "Use another backup: `npx budgie list` shows them.",
+    );
+  }
+  for (const what of comparison.notCompared) report.warn(`Not compared: ${what}`);
+  await carryOver(lock.session, settings, candidate);
+  return { loaded: restored, comparison };
+}
+
+async function identityOf(settings: AgentSettings): Promise<string> {
+  const client = await connect(settings, settings.database);
+  try {
+    const { rows } = await client.query<{ id: string }>(
+      "SELECT system_identifier::text AS id FROM pg_control_system()",
+    );
+    return rows[0]?.id as string;
+  } finally {
+    await client.end();
+  }
+}
+
+type DiscardableSource = BackupSource & { shown: string; discard(): Promise<void> };
+
+async function sourceOf(settings: AgentSettings, options: RestoreOptions): Promise<DiscardableSource> {
+  if (options.source === "-") return receive(settings, options.stdin);
+  const source = await findBackup(settings, options.source);
+  const inDirectory = source.path === join(settings.backupDir, source.name);
+  const shown = inDirectory ? `${settings.backupDirShown}/${source.name}` : source.path;
+  return { ...source, shown, discard: async () => undefined };
+}
+
+/**
+ * Standard input is kept in a hidden file until the restore ends, because it is read twice: once to refuse, once to
+ * load. Under the lock, so what an earlier, killed restore left there is nobody's.
+ */
+async function receive(settings: AgentSettings, stdin: Readable): Promise<DiscardableSource> {
+  const prefix = `.incoming-${settings.stack}-`;
+  for (const name of await readdir(settings.backupDir)) {
+    if (name.startsWith(prefix)) await unlink(join(settings.backupDir, name));
+  }
+  const path = join(settings.backupDir, `${prefix}${Date.now()}`);
+  const discard = () => unlink(path).catch(() => undefined);
+  try {
+    const handle = await open(path, "wx", 0o600);
+    await handle.close();
+    await pipeline(stdin, keepReserve(settings), createWriteStream(path, { highWaterMark: 1 << 20 }));
+  } catch (error) {
+    await discard();
+    if (error instanceof Stop) throw error;
+    throw new Stop(
+      EXIT.noSpace,
+      `Standard input could not be stored in ${settings.backupDirShown}: ${(error as Error).message}.`,
+    );
+  }
+  return { name: "standard input", path, shown: "standard input", manifest: null, discard };
+}
+
+/** Passes chunks on while the disk keeps its reserve; asked again for every 16 MB. */
+function keepReserve(settings: AgentSettings) {
+  return async function* (chunks: AsyncIterable<Buffer>) {
+    let unchecked = Number.POSITIVE_INFINITY;
+    for await (const chunk of chunks) {
+      unchecked += chunk.length;
+      if (unchecked > 16 * 1024 * 1024) {
+        unchecked = 0;
+        if ((await freeBytes(settings.backupDir)) < RESERVED_BYTES) {
+          throw new Stop(
+            EXIT.noSpace,
+            `There is not enough space in ${settings.backupDirShown} to receive the backup.`,
+            "Free some space there, then run the same command again.",
+          );
+        }
+      }
+      yield chunk;
+    }
+  };
+}

@@ -1,0 +1,102 @@
+import { listBackups, newestGood } from "./catalogue.ts";
+import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
+import { Stop } from "./exit-codes.ts";
+import { checkIdentity } from "./identity.ts";
+import { type LastRun, readLastRun } from "./last-run.ts";
+import { connectToMaintenance } from "./server.ts";
+import type { AgentSettings } from "./settings.ts";
+import { previousDatabases } from "./swap.ts";
+
+/** A day and two hours: a daily backup that is late by more than that was missed. */
+export const STALE_AFTER_MS = 26 * 60 * 60 * 1000;
+
+export interface Status {
+  fine: boolean;
+  /** One sentence for each thing that is not as it should be, worst first. */
+  problems: string[];
+  stack: string;
+  database: { name: string; systemIdentifier: string; bytes: number; tables: number } | null;
+  /** Databases that restores set aside. */
+  previousDatabases: string[];
+  backups: {
+    directory: string;
+    count: number;
+    freeBytes: number;
+    newest: { name: string; finishedAt: string; bytes: number } | null;
+  };
+  lastRun: LastRun | null;
+}
+
+/** Asks everything that can be asked; what does not answer is a problem, never left out. */
+export async function readStatus(settings: AgentSettings, now = new Date()): Promise<Status> {
+  const problems: string[] = [];
+  const database = await attempt(problems, async () => {
+    const facts = await checkIdentity(settings);
+    const { systemIdentifier, databaseBytes, tables } = facts;
+    return { name: settings.database, systemIdentifier, bytes: databaseBytes, tables };
+  });
+  const aside = await attempt(problems, () => listPrevious(settings));
+  const newest = await attempt(problems, () => newestGood(settings));
+  const all = (await attempt(problems, () => listBackups(settings))) ?? [];
+  const free = (await attempt(problems, () => freeBytes(settings.backupDir))) ?? 0;
+  const lastRun = await readLastRun(settings);
+  problems.push(...judgeBackups(newest?.manifest.finishedAt ?? null, now), ...judgeLastRun(lastRun));
+  const flawed = all.filter(entry => entry.flaw !== null);
+  if (flawed.length > 0) {
+    problems.push(
+      `These files do not count as backups: ${flawed.map(({ name, flaw }) => `${name} (${flaw})`).join(", ")}.`,
+    );
+  }
+  if (free < 2 * RESERVED_BYTES) problems.push(`The disk with ${settings.backupDirShown} is nearly full.`);
+  return {
+    fine: problems.length === 0,
+    problems: [...new Set(problems)],
+    stack: settings.stack,
+    database,
+    previousDatabases: aside ?? [],
+    backups: {
+      directory: settings.backupDirShown,
+      count: all.length - flawed.length,
+      freeBytes: free,
+      newest: newest && { name: newest.name, finishedAt: newest.manifest.finishedAt, bytes: newest.bytes },
+    },
+    lastRun,
+  };
+}
+
+export function judgeBackups(newestAt: string | null, now: Date): string[] {
+  if (newestAt === null) return ["There is no backup. Take one: npx budgie backup"];
+  const age = now.getTime() - new Date(newestAt).getTime();
+  if (age < -60_000)
+    return [`The newest backup is from the future (${newestAt}): the clock is, or was, wrong.`];
+  if (age <= STALE_AFTER_MS) return [];
+  return [`The newest backup is ${Math.floor(age / 3_600_000)} hours old. Take one: npx budgie backup`];
+}
+
+export function judgeLastRun(run: LastRun | null): string[] {
+  if (run?.outcome === "failed") return [`The last ${run.operation} failed: ${run.message}`];
+  if (run?.outcome === "running")
+    return [
+      `The last ${run.operation}, of ${run.startedAt}, has not ended; if none is at work, it was killed.`,
+    ];
+  return [];
+}
+
+async function listPrevious(settings: AgentSettings): Promise<string[]> {
+  const session = await connectToMaintenance(settings, "budgie status");
+  try {
+    return await previousDatabases(session, settings.database);
+  } finally {
+    await session.end();
+  }
+}
+
+async function attempt<T>(problems: string[], work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    const next = error instanceof Stop && error.next ? ` ${error.next}` : "";
+    problems.push(`${(error as Error).message}${next}`);
+    return null;
+  }
+}
