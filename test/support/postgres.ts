@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Docker from "dockerode";
 import pg from "pg";
+import { freePort } from "./free-port.ts";
 
 const READY_WITHIN_MS = 60_000;
 const REMOVER = fileURLToPath(new URL("./remove-container-when-parent-ends.mjs", import.meta.url));
@@ -41,11 +41,12 @@ export async function startPostgres(
     ...options.env,
   };
   const host = "127.0.0.1";
-  const port = await freePort(host);
+  const port = await freePort();
   const container = await docker.createContainer({
     Image: options.image ?? "postgres:16-alpine",
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     Labels: { "budgie.test": "true" },
+    ExposedPorts: { "5432/tcp": {} },
     HostConfig: { PortBindings: { "5432/tcp": [{ HostIp: host, HostPort: String(port) }] } },
   });
   const release = removeWhenThisProcessEnds(container.id);
@@ -86,7 +87,7 @@ async function waitForQuery(url: string, container: Docker.Container): Promise<v
     if (!state.Running || Date.now() > deadline) {
       const log = await container.logs({ stdout: true, stderr: true, tail: 20 });
       const what = state.Running ? `did not answer within ${READY_WITHIN_MS / 1000} s` : "ended by itself";
-      throw new Error(`The test PostgreSQL ${what}: ${failure}\nIts last lines:\n${log.toString("utf8")}`);
+      throw new Error(`The test PostgreSQL ${what}: ${failure}\nIts last lines:\n${withoutFrames(log)}`);
     }
     await sleep(100);
   }
@@ -106,20 +107,6 @@ async function tryQuery(url: string): Promise<string | undefined> {
   }
 }
 
-function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, host, () => {
-      const address = server.address();
-      server.close(() => {
-        if (address !== null && typeof address === "object") resolve(address.port);
-        else reject(new Error("No free port was found."));
-      });
-    });
-  });
-}
-
 function removeWhenThisProcessEnds(id: string): () => void {
   const remover = spawn(process.execPath, [REMOVER, id], {
     stdio: ["pipe", "ignore", "ignore"],
@@ -134,4 +121,15 @@ function removeWhenThisProcessEnds(id: string): () => void {
 
 function ignoreMissing(error: { statusCode?: number }): void {
   if (error.statusCode !== 404) throw error;
+}
+
+/** The engine frames each piece of a log with eight bytes, the last four of them its length. */
+function withoutFrames(log: Buffer): string {
+  let text = "";
+  for (let at = 0; at + 8 <= log.length; ) {
+    const end = at + 8 + log.readUInt32BE(at + 4);
+    text += log.toString("utf8", at + 8, end);
+    at = end;
+  }
+  return text;
 }
