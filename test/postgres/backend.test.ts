@@ -376,9 +376,17 @@ function endSessions() {
 }
 
 describe("starting", () => {
-  it("again keeps everybody signed in, and closes cleanly before", async () => {
+  it("again keeps everybody signed in, and closes cleanly before, although requests are under way", async () => {
     const ann = await registered();
-    expect(await backend.stop()).toBe(0);
+    let stopping = false;
+    const load = Array.from({ length: 6 }, async () => {
+      while (!stopping) await ann.post("/api/ledgers", { name: "load" }).catch(() => {});
+    });
+    await until("the load runs", async () => (await ann.get("/api/ledgers")).body.ledgers.length > 50);
+    const closed = backend.stop();
+    stopping = true;
+    expect(await closed).toBe(0);
+    await Promise.all(load);
     backend = await bundle.start(environment());
     await backend.ready();
     expect((await ann.get("/api/auth/check")).body).toMatchObject({
