@@ -16,7 +16,8 @@ export interface Settings {
 export class SettingsError extends Error {}
 
 const text = z.string("is missing").trim().min(1, "is missing");
-const port = z.coerce.number("must be a port number").int("must be a port number").min(1).max(65535);
+const notPort = "must be a port number";
+const port = z.coerce.number(notPort).int(notPort).min(1, notPort).max(65535, notPort);
 
 const schema = z.object({
   DB_HOST: text,
@@ -40,8 +41,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 
   const parsed = schema.safeParse(set);
   for (const issue of parsed.error?.issues ?? []) {
-    const message = /^(Too|Invalid)/.test(issue.message) ? "must be a port number" : issue.message;
-    problems.push(`${issue.path.join(".")} ${message}`);
+    problems.push(`${issue.path.join(".")} ${issue.message}`);
   }
   const password = readSecret("DB_PASSWORD", set, problems);
   const sessionSecret = readSecret("SESSION_SECRET", set, problems);
