@@ -8,14 +8,7 @@ import { backupName, manifestName } from "./backup-name.ts";
 import { listBackups, newestGood } from "./catalogue.ts";
 import { dump } from "./dump.ts";
 import type { DumpFingerprint } from "./dump-fingerprint.ts";
-import {
-  freeBytes,
-  openPartial,
-  type PartialFile,
-  RESERVED_BYTES,
-  removeLeftovers,
-  requireSpace,
-} from "./durable-file.ts";
+import { keepReserve, openPartial, type PartialFile, removeLeftovers, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { judgeIdentity, readIdentity, saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
@@ -138,13 +131,14 @@ async function writeDump(
 ): Promise<Written> {
   const partial = await openPartial(settings.backupDir, settings.stack, name);
   const progress = report.progress("dumping", null);
-  const stopWatching = new AbortController();
-  const watched = AbortSignal.any([signal, watchSpace(settings, stopWatching.signal)]);
   try {
-    const file = partial.handle.createWriteStream({ autoClose: false, highWaterMark: 1 << 20 });
+    const file = partial.sink();
     const compressed = format === "sql.gz" ? hashingGzip() : null;
-    const stages: Writable[] = compressed ? [compressed.gzip, compressed.hash, file] : [file];
-    const fingerprint = await dump(settings.database, stages, watched, bytes => progress.at(bytes));
+    const reserve = keepReserve(settings.backupDir, settings.backupDirShown);
+    const stages: Writable[] = compressed
+      ? [compressed.gzip, compressed.hash, reserve, file]
+      : [reserve, file];
+    const fingerprint = await dump(settings.database, stages, signal, bytes => progress.at(bytes));
     const sha256 = compressed?.digest() ?? fingerprint.sha256;
     const { size } = await stat(partial.path);
     await publish(partial, name);
@@ -153,7 +147,6 @@ async function writeDump(
     await partial.discard();
     throw error;
   } finally {
-    stopWatching.abort();
     progress.end();
   }
 }
@@ -170,25 +163,6 @@ function hashingGzip() {
     }),
     digest: () => sha256.digest("hex"),
   };
-}
-
-/** Aborts when the disk comes near to full: a backup must not be what stops the database. */
-function watchSpace(settings: AgentSettings, stop: AbortSignal): AbortSignal {
-  const abort = new AbortController();
-  const timer = setInterval(async () => {
-    const free = await freeBytes(settings.backupDir).catch(() => null);
-    if (free !== null && free < RESERVED_BYTES) {
-      abort.abort(
-        new Stop(
-          EXIT.noSpace,
-          `The backup was stopped because only ${humanSize(free)} are left in ${settings.backupDirShown}.`,
-          "Free some space there, then run the same command again.",
-        ),
-      );
-    }
-  }, 500);
-  stop.addEventListener("abort", () => clearInterval(timer));
-  return abort.signal;
 }
 
 async function publish(partial: PartialFile, name: string): Promise<void> {

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { type FileHandle, link, open, readdir, rename, stat, statfs, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { Transform, Writable } from "node:stream";
 import { EXIT, Stop } from "./exit-codes.ts";
 
 /**
@@ -16,6 +16,8 @@ export const RESERVED_BYTES = 64 * 1024 * 1024;
 export interface PartialFile {
   handle: FileHandle;
   path: string;
+  /** Appends what is written to it. Ending it leaves the file open, for `publish` to make durable. */
+  sink(): Writable;
   /** Makes the bytes durable and gives them their final name; refuses a name that exists. */
   publish(finalName: string): Promise<void>;
   discard(): Promise<void>;
@@ -31,6 +33,11 @@ export async function openPartial(directory: string, stack: string, label: strin
   return {
     handle,
     path,
+    sink: () =>
+      new Writable({
+        highWaterMark: 4 << 20,
+        write: (chunk: Buffer, _encoding, next) => void append(handle, chunk, next),
+      }),
     async publish(finalName) {
       await handle.sync();
       await handle.close();
@@ -83,17 +90,43 @@ export async function requireSpace(directory: string, shown: string, needed: num
   );
 }
 
-/** sha256 of a file's bytes, read in one pass with flat memory. */
-export async function fileSha256(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  const handle = await open(path, "r");
+const ASK_EVERY_BYTES = 8 * 1024 * 1024;
+
+/** Passes chunks on for as long as the disk of `directory` keeps its reserve; fails with a Stop when it does not. */
+export function keepReserve(directory: string, shown: string): Transform {
+  let unasked = 0;
+  return new Transform({
+    highWaterMark: 1 << 20,
+    async transform(chunk: Buffer, _encoding, next) {
+      unasked += chunk.length;
+      if (unasked < ASK_EVERY_BYTES) return next(null, chunk);
+      unasked = 0;
+      const free = await freeBytes(directory).catch(() => 0);
+      if (free >= RESERVED_BYTES) return next(null, chunk);
+      next(
+        new Stop(
+          EXIT.noSpace,
+          `Stopped because only ${megabytes(free)} are left in ${shown}, and ${megabytes(RESERVED_BYTES)} stay free for the database.`,
+          "Free some space there, or move old backups elsewhere, then run the same command again.",
+        ),
+      );
+    },
+  });
+}
+
+async function append(
+  handle: FileHandle,
+  chunk: Buffer,
+  next: (error?: Error | null) => void,
+): Promise<void> {
   try {
-    for await (const chunk of handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false }))
-      hash.update(chunk);
-  } finally {
-    await handle.close();
+    for (let written = 0; written < chunk.length; ) {
+      written += (await handle.write(chunk, written)).bytesWritten;
+    }
+    next();
+  } catch (error) {
+    next(error as Error);
   }
-  return hash.digest("hex");
 }
 
 function megabytes(bytes: number): string {

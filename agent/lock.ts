@@ -5,9 +5,9 @@ import type { AgentSettings } from "./settings.ts";
 
 /**
  * One operation at a time on one server. The lock is PostgreSQL's own advisory lock, so it ends with its holder,
- * however the holder ends. "budg" in ASCII, then the lock's number.
+ * however the holder ends. "budg" in ASCII, then the lock's number; 1 is the API's own, for its migrations.
  */
-const LOCK = [0x62756467, 1] as const;
+const LOCK = [0x62756467, 2] as const;
 
 /** The session that holds the lock. What must not happen without the lock is done on this very session. */
 export interface Lock {

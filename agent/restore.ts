@@ -17,14 +17,14 @@ import {
 import { type Comparison, compareDumps } from "./compare.ts";
 import { dump } from "./dump.ts";
 import { inspectDump, type ReadDump, refuse, requireWhole } from "./dump-file.ts";
-import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
+import { keepReserve, RESERVED_BYTES, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import { totalRows } from "./manifest.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
-import { connect, databaseExists, majorVersion } from "./server.ts";
+import { connect, connectToMaintenance, databaseExists, majorVersion } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases, swap } from "./swap.ts";
 
@@ -97,7 +97,7 @@ async function restoreUnderLock(
   });
 
   report.info(`Step 4/5: putting it in the place of ${settings.database}`);
-  const previousDatabase = await swap(lock.session, settings.database, candidate);
+  const previousDatabase = await swapIn(settings, lock, candidate);
   await saveIdentity(settings, await identityOf(settings), loaded.tables.length === 0);
   const rows = totalRows(loaded.tables);
   report.done(`Database restored. Tables: ${loaded.tables.length}, rows: ${rows}`);
@@ -128,7 +128,7 @@ export function undoRestore(settings: AgentSettings, report: Reporter): Promise<
           "Restore a backup instead: `npx budgie list` shows them.",
         );
       }
-      const previousDatabase = await swap(lock.session, settings.database, newest);
+      const previousDatabase = await swapIn(settings, lock, newest);
       await saveIdentity(settings, await identityOf(settings));
       const client = await connect(settings, settings.database);
       const { rows } = await client
@@ -147,6 +147,16 @@ export function undoRestore(settings: AgentSettings, report: Reporter): Promise<
       };
     }),
   );
+}
+
+/** Renames on the session that holds the lock: without the lock there is no swap. */
+async function swapIn(settings: AgentSettings, lock: Lock, incoming: string): Promise<string | null> {
+  const helper = await connectToMaintenance(settings, "budgie swap");
+  try {
+    return await swap(lock.session, helper, settings.database, incoming);
+  } finally {
+    await helper.end().catch(() => undefined);
+  }
 }
 
 /** Everything that can be refused is refused here, before anything is touched. */
@@ -337,12 +347,17 @@ async function receive(settings: AgentSettings, stdin: Readable): Promise<Discar
   for (const name of await readdir(settings.backupDir)) {
     if (name.startsWith(prefix)) await unlink(join(settings.backupDir, name));
   }
+  await requireSpace(settings.backupDir, settings.backupDirShown, 0);
   const path = join(settings.backupDir, `${prefix}${Date.now()}`);
   const discard = () => unlink(path).catch(() => undefined);
   try {
     const handle = await open(path, "wx", 0o600);
     await handle.close();
-    await pipeline(stdin, keepReserve(settings), createWriteStream(path, { highWaterMark: 1 << 20 }));
+    await pipeline(
+      stdin,
+      keepReserve(settings.backupDir, settings.backupDirShown),
+      createWriteStream(path, { highWaterMark: 1 << 20 }),
+    );
   } catch (error) {
     await discard();
     if (error instanceof Stop) throw error;
@@ -352,25 +367,4 @@ async function receive(settings: AgentSettings, stdin: Readable): Promise<Discar
     );
   }
   return { name: "standard input", path, shown: "standard input", manifest: null, discard };
-}
-
-/** Passes chunks on while the disk keeps its reserve; asked again for every 16 MB. */
-function keepReserve(settings: AgentSettings) {
-  return async function* (chunks: AsyncIterable<Buffer>) {
-    let unchecked = Number.POSITIVE_INFINITY;
-    for await (const chunk of chunks) {
-      unchecked += chunk.length;
-      if (unchecked > 16 * 1024 * 1024) {
-        unchecked = 0;
-        if ((await freeBytes(settings.backupDir)) < RESERVED_BYTES) {
-          throw new Stop(
-            EXIT.noSpace,
-            `There is not enough space in ${settings.backupDirShown} to receive the backup.`,
-            "Free some space there, then run the same command again.",
-          );
-        }
-      }
-      yield chunk;
-    }
-  };
 }

@@ -1,4 +1,5 @@
 import pg from "pg";
+import pgpass from "pgpass";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { AgentSettings } from "./settings.ts";
 
@@ -33,6 +34,7 @@ export async function connect(
     port: settings.port,
     user: settings.user,
     database,
+    password: () => passwordFromFile(settings, database),
     application_name: applicationName,
     connectionTimeoutMillis: 15_000,
     keepAlive: true,
@@ -52,6 +54,11 @@ export async function connect(
     );
   }
   return client;
+}
+
+/** From the file at PGPASSFILE, as pg_dump and psql do; empty when no line fits, for the server to refuse. */
+function passwordFromFile({ host, port, user }: AgentSettings, database: string): Promise<string> {
+  return new Promise(resolve => pgpass({ host, port, user, database }, password => resolve(password ?? "")));
 }
 
 export async function databaseExists(client: pg.Client, database: string): Promise<boolean> {

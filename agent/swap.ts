@@ -31,13 +31,21 @@ export async function previousDatabases(session: pg.Client, database: string): P
  * Puts `incoming` in the place of `live` in one transaction, and sets the old one aside under the name it returns (null
  * where there was none). The renames' own locks hold newcomers off, so there is no state in between that a kill could
  * leave behind: before COMMIT the old database serves, after it the new one. Nothing is deleted.
+ *
+ * A rename waits five seconds for the sessions in its database to end, with its lock held. They are ended meanwhile from
+ * `helper`, a second session: ended before, they would be back before the lock is taken.
  */
-export async function swap(session: pg.Client, live: string, incoming: string): Promise<string | null> {
+export async function swap(
+  session: pg.Client,
+  helper: pg.Client,
+  live: string,
+  incoming: string,
+): Promise<string | null> {
   const previous = (await databaseExists(session, live)) ? await freePreviousName(session, live) : null;
   const giveUpAt = Date.now() + PATIENCE_MS;
   for (;;) {
+    const stopEnding = keepEndingSessions(helper, [live, incoming]);
     try {
-      await endSessions(session, [live, incoming]);
       await rename(session, live, incoming, previous);
       return previous;
     } catch (error) {
@@ -49,7 +57,8 @@ export async function swap(session: pg.Client, live: string, incoming: string): 
           "Stop the backend with `npx budgie stop backend`, run the same command again, then `npx budgie start`.",
         );
       }
-      await delay(50);
+    } finally {
+      await stopEnding();
     }
   }
 }
@@ -62,10 +71,23 @@ async function freePreviousName(session: pg.Client, live: string): Promise<strin
   }
 }
 
-async function endSessions(session: pg.Client, databases: string[]): Promise<void> {
-  await session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY($1)", [
-    databases,
-  ]);
+/** Ends the databases' sessions again and again, until the returned function is called. */
+function keepEndingSessions(helper: pg.Client, databases: string[]): () => Promise<void> {
+  let goOn = true;
+  const ending = (async () => {
+    while (goOn) {
+      await helper.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY($1)", [
+        databases,
+      ]);
+      await delay(50);
+    }
+  })();
+  // A lost helper shows as a rename that never gets through, which has its own, bounded end.
+  ending.catch(() => undefined);
+  return async () => {
+    goOn = false;
+    await ending.catch(() => undefined);
+  };
 }
 
 async function rename(

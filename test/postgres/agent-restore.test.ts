@@ -154,7 +154,7 @@ they are';
       application_name: "budgie backup (scheduled) since noon",
     });
     await client.connect();
-    await client.query("SELECT pg_advisory_lock(1651860583, 1)");
+    await client.query("SELECT pg_advisory_lock(1651860583, 2)");
     const { code, stderr } = await agent.run(["backup"]);
     await client.end();
     expect(code).toBe(EXIT.busy);
@@ -166,7 +166,7 @@ they are';
     await agent.exec([
       "sh",
       "-c",
-      "cd /backups && for f in *.sql *.sql.gz; do [ -e ${f%%.*}.json ] || rm $f; done",
+      `cd /backups && for f in *.sql *.sql.gz; do [ -e $(basename $f .sql).json ] || [ -e $(basename $f .sql.gz).json ] || rm $f; done`,
     ]);
     const fine = await agent.run(["status"]);
     expect(fine.code, fine.stdout).toBe(EXIT.done);

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, Readable } from "node:stream";
+import { PassThrough, Readable, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import Docker from "dockerode";
 import { build } from "esbuild";
@@ -17,12 +17,17 @@ export interface CommandResult {
   stderr: string;
 }
 
+/** When a test kills: on seeing this text in the output, after some milliseconds, or when a half-written file has grown. */
+export type KillMoment = { afterText: string } | { afterMs: number } | { whenPartialHolds: number };
+
 export interface TestAgent {
   container: Docker.Container;
   /** The backup directory on this machine. */
   directory: string;
   /** Runs `budgie-agent ARGS`. */
   run(args: readonly string[], stdin?: Buffer): Promise<CommandResult>;
+  /** Runs `budgie-agent ARGS`, and kills it (-9, its children left to themselves) when `moment` is over. */
+  killed(args: readonly string[], moment: KillMoment): Promise<CommandResult>;
   /** Runs any command in the agent's container. */
   exec(command: readonly string[]): Promise<CommandResult>;
   stop(): Promise<void>;
@@ -69,6 +74,7 @@ export async function startAgent(
     container,
     directory,
     exec,
+    killed: (args, moment) => runAndKill(container, args, moment),
     run: (args, stdin) => exec(["budgie-agent", ...args], stdin),
     stop: async () => {
       await container.remove({ force: true, v: true });
@@ -93,6 +99,66 @@ async function collect(
   err.end();
   const [stdout, stderr] = await texts;
   return { code, stdout: stdout.toString(), stderr: stderr.toString() };
+}
+
+async function runAndKill(
+  container: Docker.Container,
+  args: readonly string[],
+  moment: KillMoment,
+): Promise<CommandResult> {
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  const texts = Promise.all([buffer(out), buffer(err)]);
+  const kill = once(() => collect(container, ["sh", "-c", killScript(args)]));
+  const watching =
+    "whenPartialHolds" in moment ? watchPartial(container, args, moment.whenPartialHolds) : null;
+  let seen = "";
+  const stdout = new Writable({
+    write(chunk: Buffer, _encoding, next) {
+      out.write(chunk);
+      seen += chunk.toString();
+      if ("afterText" in moment && seen.includes(moment.afterText)) void kill();
+      next();
+    },
+  });
+  const timer = "afterMs" in moment ? setTimeout(kill, moment.afterMs) : null;
+  const code = await runInContainer(container, ["budgie-agent", ...args], { stdout, stderr: err });
+  if (timer) clearTimeout(timer);
+  await watching;
+  out.end();
+  err.end();
+  const [stdoutText, stderrText] = await texts;
+  return { code, stdout: stdoutText.toString(), stderr: stderrText.toString() };
+}
+
+/** The bracket keeps the pattern from matching the shell that looks for it. */
+function killScript(args: readonly string[]): string {
+  return `
+    for process in /proc/[0-9]*; do
+      if tr '\\0' ' ' < $process/cmdline 2>/dev/null | grep -q '[a]gent.cjs ${args.join(" ")}'; then kill -9 \${process#/proc/}; fi
+    done`;
+}
+
+/** Inside the container, because a call through the engine takes longer than a small backup. */
+function watchPartial(
+  container: Docker.Container,
+  args: readonly string[],
+  bytes: number,
+): Promise<CommandResult> {
+  const script = `
+    tries=0
+    until [ "$(cat /backups/.partial-* 2>/dev/null | wc -c)" -ge ${bytes} ]; do
+      tries=$((tries + 1)); [ $tries -lt 20000 ] || exit 1
+    done
+    ${killScript(args)}`;
+  return collect(container, ["timeout", "30", "sh", "-c", script]);
+}
+
+function once(work: () => Promise<unknown>): () => Promise<unknown> {
+  let started: Promise<unknown> | null = null;
+  return () => {
+    started ??= work();
+    return started;
+  };
 }
 
 let built: Promise<void> | null = null;

@@ -1,0 +1,74 @@
+import type { Readable, Writable } from "node:stream";
+import type Docker from "dockerode";
+
+export interface RunOptions {
+  /** A terminal inside the container, of the size of this one: for prompts, progress bars and psql. */
+  terminal?: boolean;
+  stdin?: Readable;
+  stdout: Writable;
+  stderr: Writable;
+  /** Added to the container's own environment. Readable by `inspect` of the running command: never a secret. */
+  environment?: Record<string, string>;
+}
+
+/** What to do when the engine does not say how a command ended: not success. */
+const UNKNOWN_END = 1;
+
+/** Runs a command inside a running container through the engine's API, and returns its exit code. */
+export async function runInContainer(
+  container: Docker.Container,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const terminal = options.terminal ?? false;
+  const exec = await container.exec({
+    Cmd: [...command],
+    AttachStdin: options.stdin !== undefined,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: terminal,
+    Env: Object.entries(options.environment ?? {}).map(([name, value]) => `${name}=${value}`),
+  });
+  const stream = await exec.start({ hijack: true, stdin: options.stdin !== undefined, Tty: terminal });
+  const ended = new Promise<void>((resolve, reject) => {
+    stream.on("end", resolve);
+    stream.on("close", resolve);
+    stream.on("error", reject);
+  });
+  if (terminal) stream.pipe(options.stdout, { end: false });
+  else container.modem.demuxStream(stream, options.stdout, options.stderr);
+  if (options.stdin) {
+    // A command that ends before it has read everything is not an error here: its exit code says what it was.
+    stream.on("error", () => undefined);
+    options.stdin.pipe(stream);
+  }
+  const release = terminal ? followTerminalSize(exec) : () => undefined;
+  try {
+    await ended;
+  } finally {
+    release();
+    options.stdin?.unpipe(stream);
+  }
+  return exitCodeOf(exec);
+}
+
+/** Some engines close the stream a moment before they know the exit code. */
+async function exitCodeOf(exec: Docker.Exec): Promise<number> {
+  const giveUpAt = Date.now() + 10_000;
+  for (;;) {
+    const { Running: running, ExitCode: code } = await exec.inspect();
+    if (!running && code !== null) return code;
+    if (Date.now() > giveUpAt) return UNKNOWN_END;
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+}
+
+function followTerminalSize(exec: Docker.Exec): () => void {
+  const resize = () => {
+    const { rows, columns } = process.stdout;
+    if (rows && columns) void exec.resize({ h: rows, w: columns }).catch(() => undefined);
+  };
+  resize();
+  process.stdout.on("resize", resize);
+  return () => process.stdout.off("resize", resize);
+}
