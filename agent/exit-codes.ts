@@ -8,6 +8,7 @@ export const EXIT = {
   databaseUnreachable: 5,
   noSpace: 6,
   comparisonDiffers: 7,
+  engineOrContainerMissing: 8,
   notConfirmed: 9,
   notFine: 10,
   anotherDatabase: 11,

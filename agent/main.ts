@@ -1,7 +1,8 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, Option } from "commander";
 import { backup } from "./backup.ts";
 import { type CatalogueEntry, listBackups } from "./catalogue.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { explain } from "./explain.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { REASONS } from "./manifest.ts";
 import { humanSize, type Reporter, terminalReporter } from "./reporter.ts";
@@ -163,19 +164,6 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = explain(error);
   }
-}
-
-/** One line of what and why, one of what to type; the exit code says which kind it was. */
-function explain(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  if (error instanceof Stop) {
-    process.stderr.write(`[✗] ${error.message}\n`);
-    if (error.next) process.stderr.write(`    ${error.next}\n`);
-    return error.code;
-  }
-  process.stderr.write(`[✗] Unexpected: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.stderr.write("    Nothing more is known. `npx budgie status` shows how things stand.\n");
-  return EXIT.failed;
 }
 
 void main();

@@ -1,4 +1,5 @@
-import type { Readable, Writable } from "node:stream";
+import { PassThrough, Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
 
 export interface RunOptions {
@@ -71,4 +72,23 @@ function followTerminalSize(exec: Docker.Exec): () => void {
   resize();
   process.stdout.on("resize", resize);
   return () => process.stdout.off("resize", resize);
+}
+
+/** Runs a command and keeps what it says. For short answers. */
+export async function collectFromContainer(
+  container: Docker.Container,
+  command: readonly string[],
+  stdin?: Buffer,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  const texts = Promise.all([text(out), text(err)]);
+  const code = await runInContainer(container, command, {
+    stdout: out,
+    stderr: err,
+    ...(stdin ? { stdin: Readable.from([stdin]) } : {}),
+  });
+  out.end();
+  err.end();
+  const [stdout, stderr] = await texts;
+  return { code, stdout, stderr };
 }

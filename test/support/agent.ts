@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, Readable, Writable } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import Docker from "dockerode";
 import { build } from "esbuild";
-import { runInContainer } from "../../scripts/run-in-container.ts";
+import { collectFromContainer, runInContainer } from "../../scripts/run-in-container.ts";
 import type { TestPostgres } from "./postgres.ts";
 
 const IMAGE = "budgie-test-agent:latest";
@@ -64,7 +64,8 @@ export async function startAgent(
     },
   });
   await container.start();
-  const exec = (command: readonly string[], stdin?: Buffer) => collect(container, command, stdin);
+  const exec = (command: readonly string[], stdin?: Buffer) =>
+    collectFromContainer(container, command, stdin);
   const written = await exec(
     ["sh", "-c", "umask 077; cat > /root/pgpass"],
     Buffer.from(`*:*:*:*:${postgres.password}\n`),
@@ -83,24 +84,6 @@ export async function startAgent(
   };
 }
 
-async function collect(
-  container: Docker.Container,
-  command: readonly string[],
-  stdin?: Buffer,
-): Promise<CommandResult> {
-  const [out, err] = [new PassThrough(), new PassThrough()];
-  const texts = Promise.all([buffer(out), buffer(err)]);
-  const code = await runInContainer(container, command, {
-    stdout: out,
-    stderr: err,
-    ...(stdin ? { stdin: Readable.from([stdin]) } : {}),
-  });
-  out.end();
-  err.end();
-  const [stdout, stderr] = await texts;
-  return { code, stdout: stdout.toString(), stderr: stderr.toString() };
-}
-
 async function runAndKill(
   container: Docker.Container,
   args: readonly string[],
@@ -108,7 +91,7 @@ async function runAndKill(
 ): Promise<CommandResult> {
   const [out, err] = [new PassThrough(), new PassThrough()];
   const texts = Promise.all([buffer(out), buffer(err)]);
-  const kill = once(() => collect(container, ["sh", "-c", killScript(args)]));
+  const kill = once(() => collectFromContainer(container, ["sh", "-c", killScript(args)]));
   const watching =
     "whenPartialHolds" in moment ? watchPartial(container, args, moment.whenPartialHolds) : null;
   let seen = "";
@@ -150,7 +133,7 @@ function watchPartial(
       tries=$((tries + 1)); [ $tries -lt 20000 ] || exit 1
     done
     ${killScript(args)}`;
-  return collect(container, ["timeout", "30", "sh", "-c", script]);
+  return collectFromContainer(container, ["timeout", "30", "sh", "-c", script]);
 }
 
 function once(work: () => Promise<unknown>): () => Promise<unknown> {

@@ -1,0 +1,62 @@
+import { PassThrough, type Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { runInContainer } from "./run-in-container.ts";
+import { containerOf, type Stack } from "./stack-containers.ts";
+
+export interface AgentCommand {
+  args: readonly string[];
+  /** Fed to the agent; nothing is when absent. */
+  stdin?: Readable;
+}
+
+/** Runs a command of the backup agent as if it ran here: its output, its progress bar, Ctrl-C and exit code pass through. */
+export async function runAgent(stack: Stack, { args, stdin }: AgentCommand): Promise<number> {
+  const { container } = containerOf(stack, "backup-agent");
+  const command = ["budgie-agent", ...args];
+  // A terminal would rewrite the bytes of a backup, and JSON is for machines.
+  const terminal = Boolean(process.stdout.isTTY && process.stdin.isTTY && !stdin && !args.includes("--json"));
+  if (!terminal) {
+    return runInContainer(container, command, {
+      stdout: process.stdout,
+      stderr: process.stderr,
+      ...(stdin ? { stdin } : {}),
+    });
+  }
+  return withRawTerminal(() =>
+    runInContainer(container, command, {
+      terminal,
+      stdin: process.stdin,
+      stdout: process.stdout,
+      stderr: process.stderr,
+    }),
+  );
+}
+
+/** Runs a command of the agent and keeps its standard output, for its JSON. */
+export async function askAgent(
+  stack: Stack,
+  { args, stdin }: AgentCommand,
+): Promise<{ code: number; stdout: string }> {
+  const { container } = containerOf(stack, "backup-agent");
+  const out = new PassThrough();
+  const collected = text(out);
+  const code = await runInContainer(container, ["budgie-agent", ...args], {
+    stdout: out,
+    stderr: process.stderr,
+    ...(stdin ? { stdin } : {}),
+  });
+  out.end();
+  return { code, stdout: await collected };
+}
+
+/** Keys go to the command unchanged, Ctrl-C included; the terminal is put back however the command ends. */
+export async function withRawTerminal<T>(work: () => Promise<T>): Promise<T> {
+  process.stdin.setRawMode(true);
+  process.stdin.resume();
+  try {
+    return await work();
+  } finally {
+    process.stdin.setRawMode(false);
+    process.stdin.pause();
+  }
+}

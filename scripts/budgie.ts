@@ -1,0 +1,170 @@
+import { Argument, Command, Option } from "commander";
+import { explain } from "../agent/explain.ts";
+import { runAgent, withRawTerminal } from "./agent-command.ts";
+import { backupDatabase } from "./backup-database.ts";
+import { restartContainers, startContainers, stopContainers } from "./containers.ts";
+import { restoreDatabase } from "./restore-database.ts";
+import { runInContainer } from "./run-in-container.ts";
+import { showStatus } from "./show-status.ts";
+import { containerOf, findStack, ROLES, type Role } from "./stack-containers.ts";
+
+/** What an operator calls the containers; the names of their roles work as well. */
+const SERVICES: Record<string, Role> = {
+  db: "database",
+  database: "database",
+  backend: "backend",
+  backup: "backup-agent",
+  "backup-agent": "backup-agent",
+};
+
+const json = new Option(
+  "--json",
+  "print one JSON value on standard output, and everything else on standard error",
+);
+const services = () =>
+  new Argument("[service...]", "which containers; all when none is named")
+    .choices(Object.keys(SERVICES))
+    .default([]);
+const rolesOf = (names: string[]): Role[] =>
+  names.length === 0 ? [...ROLES] : names.map(name => SERVICES[name] as Role);
+
+const program = new Command("budgie")
+  .description("Looks after Budgie's data: backups, restores, and the containers around them")
+  .option("--stack <name>", "which stack, when several are on this engine", process.env.BUDGIE_STACK)
+  .exitOverride()
+  .showHelpAfterError("(npx budgie --help shows what can be said)");
+
+const stack = () => findStack(program.opts<{ stack?: string }>().stack);
+const finish = (code: number) => {
+  process.exitCode = code;
+};
+
+program
+  .command("backup")
+  .description("take a backup now")
+  .addOption(
+    new Option("--format <format>", "plain or compressed; as configured when not said").choices([
+      "sql",
+      "sql.gz",
+    ]),
+  )
+  .addOption(json)
+  .action(async options => finish(await backupDatabase(await stack(), options)));
+
+program
+  .command("list")
+  .description("show the backups, newest first")
+  .addOption(json)
+  .action(async options =>
+    finish(await runAgent(await stack(), { args: ["list", ...(options.json ? ["--json"] : [])] })),
+  );
+
+program
+  .command("verify")
+  .description("read every byte of a backup and compare it with its manifest")
+  .argument("[backup]", "a backup's name, `latest`, or `all`", "latest")
+  .addOption(json)
+  .action(async (backup: string, options) =>
+    finish(await runAgent(await stack(), { args: ["verify", backup, ...(options.json ? ["--json"] : [])] })),
+  );
+
+program
+  .command("restore")
+  .description("put a backup in the database's place; what is there now is backed up and kept")
+  .argument("[backup]", "a file, a backup's name, `latest`, or `-` for standard input")
+  .option("--from-stack <name>", "allow a backup of this other stack")
+  .option("--undo", "swap back what the last restore replaced")
+  .option("-y, --yes", "restart the backend afterwards without asking")
+  .addOption(json)
+  .action(async (backup: string | undefined, options) =>
+    finish(await restoreDatabase(await stack(), backup, options)),
+  );
+
+program
+  .command("status")
+  .description("say whether everything is as it should be; exit code 10 when not")
+  .addOption(json)
+  .action(async options => finish(await showStatus(await stack(), Boolean(options.json))));
+
+program
+  .command("accept-database")
+  .description(
+    "say that the database which is there now is the right one, although its backups came from another",
+  )
+  .action(async () => finish(await runAgent(await stack(), { args: ["accept-database"] })));
+
+program
+  .command("psql")
+  .description("open psql on the database; what follows -- goes to psql")
+  .argument("[args...]", "arguments of psql")
+  .action(async (args: string[]) => finish(await psql(args)));
+
+program
+  .command("logs")
+  .description("show what the containers have written")
+  .addArgument(services())
+  .option("-f, --follow", "go on showing what is written")
+  .option("--tail <lines>", "how many lines from the end", "100")
+  .action((names: string[], options) => showLogs(rolesOf(names), Boolean(options.follow), options.tail));
+
+program
+  .command("start")
+  .description("start what is stopped, and wait until it serves")
+  .addArgument(services())
+  .action(async (names: string[]) => startContainers(await stack(), rolesOf(names)));
+
+program
+  .command("stop")
+  .description("stop the containers; the data stays")
+  .addArgument(services())
+  .action(async (names: string[]) => stopContainers(await stack(), rolesOf(names)));
+
+program
+  .command("restart")
+  .description("stop and start the containers; the data stays")
+  .addArgument(services())
+  .action(async (names: string[]) => restartContainers(await stack(), rolesOf(names)));
+
+async function psql(args: string[]): Promise<number> {
+  const { container } = containerOf(await stack(), "database");
+  const command = ["sh", "-c", 'exec psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"', "psql", ...args];
+  const terminal = Boolean(process.stdin.isTTY && process.stdout.isTTY);
+  const run = () =>
+    runInContainer(container, command, {
+      terminal,
+      stdin: process.stdin,
+      stdout: process.stdout,
+      stderr: process.stderr,
+    });
+  const code = terminal ? await withRawTerminal(run) : await run();
+  process.stdin.destroy();
+  return code;
+}
+
+async function showLogs(roles: Role[], follow: boolean, tail: string): Promise<void> {
+  const { containers } = await stack();
+  const shown = containers.filter(({ role }) => roles.includes(role));
+  for (const { name, container } of shown) {
+    if (shown.length > 1) process.stdout.write(`==> ${name} <==\n`);
+    const options = { stdout: true, stderr: true, tail: Number(tail), timestamps: true };
+    if (follow) {
+      const stream = await container.logs({ ...options, follow: true });
+      container.modem.demuxStream(stream, process.stdout, process.stderr);
+    } else {
+      process.stdout.write(withoutFrames(await container.logs({ ...options, follow: false })));
+    }
+  }
+}
+
+/** The engine puts eight bytes before each piece of a log, the last four of them its length. */
+function withoutFrames(log: Buffer): string {
+  let text = "";
+  for (let at = 0; at + 8 <= log.length; ) {
+    const end = at + 8 + log.readUInt32BE(at + 4);
+    text += log.toString("utf8", at + 8, end);
+    at = end;
+  }
+  return text;
+}
+
+program.parseAsync().catch(error => finish(explain(error)));

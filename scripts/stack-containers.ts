@@ -1,0 +1,111 @@
+import type Docker from "dockerode";
+import { EXIT, Stop } from "../agent/exit-codes.ts";
+import { engineClient, findEngine, unreachable } from "../components/engine.ts";
+
+export const ROLES = ["database", "backup-agent", "backend"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** One container of a stack, as the engine shows it by its labels. */
+export interface StackContainer {
+  role: Role;
+  name: string;
+  running: boolean;
+  /** `Up 3 hours`, `Exited (0) 2 minutes ago`. */
+  state: string;
+  labels: Record<string, string>;
+  container: Docker.Container;
+}
+
+/** The containers of one stack. Nothing of another stack's is ever in it. */
+export interface Stack {
+  name: string;
+  containers: StackContainer[];
+}
+
+/**
+ * Finds the stack that `wanted` names, or the only one that is there. Throws a Stop when no engine answers, when there is
+ * no stack, and when there are several and none was named: guessing would be how one stack's command reaches another's data.
+ */
+export async function findStack(wanted: string | undefined): Promise<Stack> {
+  const engine = await findEngine();
+  if (!engine.reachable) {
+    throw new Stop(
+      EXIT.engineOrContainerMissing,
+      unreachable(engine).split("\n")[0] ?? "",
+      "Start the container engine, or set DOCKER_HOST.",
+    );
+  }
+  const client = engineClient(engine.host);
+  const listed = await client.listContainers({ all: true, filters: { label: ["budgie.role"] } });
+  const stacks = new Map<string, StackContainer[]>();
+  for (const info of listed) {
+    const name = info.Labels["budgie.stack"];
+    const role = ROLES.find(known => known === info.Labels["budgie.role"]);
+    if (!name || !role) continue;
+    const containers = stacks.get(name) ?? [];
+    containers.push({
+      role,
+      name: (info.Names[0] ?? info.Id).replace(/^\//, ""),
+      running: info.State === "running",
+      state: info.Status,
+      labels: info.Labels,
+      container: client.getContainer(info.Id),
+    });
+    stacks.set(name, containers);
+  }
+  return choose(stacks, wanted);
+}
+
+/** Pure choice among the stacks that are there. Throws a Stop as `findStack` says. */
+export function choose(stacks: ReadonlyMap<string, StackContainer[]>, wanted: string | undefined): Stack {
+  const names = [...stacks.keys()].sort();
+  const name = wanted ?? (names.length === 1 ? names[0] : undefined);
+  if (names.length === 0) {
+    throw new Stop(
+      EXIT.engineOrContainerMissing,
+      "No Budgie stack is on this container engine.",
+      "Bring one up: npm run up",
+    );
+  }
+  if (name === undefined) {
+    throw new Stop(
+      EXIT.usage,
+      `There are several stacks here: ${names.join(", ")}.`,
+      `Say which one: npx budgie --stack ${names[0]} …`,
+    );
+  }
+  const containers = stacks.get(name);
+  if (!containers) {
+    throw new Stop(
+      EXIT.usage,
+      `There is no stack ${name} here; there is ${names.join(", ")}.`,
+      "Check the spelling, or DOCKER_HOST.",
+    );
+  }
+  const order = (container: StackContainer) => ROLES.indexOf(container.role);
+  return { name, containers: [...containers].sort((a, b) => order(a) - order(b)) };
+}
+
+/** Throws a Stop when the stack has no such container, or when it must run and does not. */
+export function containerOf(
+  stack: Stack,
+  role: Role,
+  needs: "running" | "present" = "running",
+): StackContainer {
+  const found = stack.containers.find(container => container.role === role);
+  if (!found) {
+    throw new Stop(
+      EXIT.engineOrContainerMissing,
+      `The stack ${stack.name} has no ${role} container.`,
+      "Bring it back: npm run up",
+    );
+  }
+  if (needs === "running" && !found.running) {
+    throw new Stop(
+      EXIT.engineOrContainerMissing,
+      `The ${role} container ${found.name} is not running (${found.state}).`,
+      "Start it with `npx budgie start`; `npx budgie logs` shows why it stopped.",
+    );
+  }
+  return found;
+}

@@ -1,0 +1,88 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
+import { vi } from "vitest";
+
+/** One resource as the program hands it to the engine, options included. */
+export interface Registered {
+  type: string;
+  name: string;
+  /** As sent, with `isSecret` values wrapped. */
+  // biome-ignore lint/suspicious/noExplicitAny: inputs have the shape of their resource type.
+  inputs: Record<string, any>;
+  request: RegisterResourceRequest;
+}
+
+const SECRET_MARK = "4dabf18193072939515e22adb298388d";
+
+/** The defaults of Pulumi.yaml as the CLI would merge them, for tests that run without it. */
+export const DEFAULTS: Record<string, string> = {
+  "budgie:namePrefix": "budgie",
+  "budgie:databaseName": "budgie_dev",
+  "budgie:databasePassword": "",
+  "budgie:databasePort": "0",
+  "budgie:sessionSecret": "",
+  "budgie:httpPort": "80",
+  "budgie:httpAddress": "127.0.0.1",
+  "budgie:backendImage": "",
+  "budgie:backendContext": "",
+  "budgie:backendDockerfile": "",
+  "budgie:backendTarget": "",
+  "budgie:backendSecretsInEnvironment": "false",
+  "budgie:frontendUrl": "",
+  "budgie:backupDir": "./backups",
+  "budgie:backupFormat": "sql",
+  "budgie:engineHost": "",
+  "budgie:destroyGraceSeconds": "60",
+};
+
+/** What the mocked engine answers for a generated secret. */
+export const GENERATED = "generated-canary";
+
+/** Runs index.ts against a mocked engine and gives everything that it declares. No container engine is touched. */
+export async function runProgram(
+  config: Record<string, string> = {},
+  { preview = true, secretKeys = [] as string[] } = {},
+): Promise<{ resources: Registered[]; outputs: Record<string, unknown> }> {
+  vi.stubEnv("DOCKER_HOST", "unix:///nonexistent/engine.sock");
+  vi.stubEnv("PULUMI_CONFIG_SECRET_KEYS", JSON.stringify(secretKeys));
+  vi.resetModules();
+  const resources: Registered[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ name, inputs }) => ({
+        id: `${name}-id`,
+        state: { ...inputs, stdout: GENERATED, imageId: `sha256:${name}` },
+      }),
+      call: () => ({}),
+    },
+    "budgie",
+    "dev",
+    preview,
+  );
+  pulumi.runtime.setAllConfig({ ...DEFAULTS, ...config }, secretKeys);
+  captureRequests(resources);
+  const outputs = (await import("../../index.ts")) as Record<string, unknown>;
+  await pulumi.runtime.disconnect();
+  return { resources, outputs };
+}
+
+/** The mocks are told no options; the monitor behind them is. */
+function captureRequests(resources: Registered[]): void {
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource(request: RegisterResourceRequest, callback: unknown): Promise<void>;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, callback) => {
+    const inputs = (request.getObject()?.toJavaScript() ?? {}) as Registered["inputs"];
+    resources.push({ type: request.getType(), name: request.getName(), inputs, request });
+    return register(request, callback);
+  };
+}
+
+/** The value with every secret in it replaced by "[secret]". */
+export function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (value === null || typeof value !== "object") return value;
+  if (SECRET_MARK in value) return "[secret]";
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutSecrets(inner)]));
+}
