@@ -1,0 +1,136 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { backupName, isBackupName, manifestName } from "../../agent/backup-name.ts";
+import { compareDumps, type Recorded } from "../../agent/compare.ts";
+import { Stop } from "../../agent/exit-codes.ts";
+import { judgeIdentity } from "../../agent/identity.ts";
+import { humanSize } from "../../agent/reporter.ts";
+import { readSettings } from "../../agent/settings.ts";
+import { judgeBackups, judgeLastRun } from "../../agent/status.ts";
+
+describe("backup names", () => {
+  it("are those Budgie's operators know, in UTC", () => {
+    expect(backupName(new Date("2025-11-25T09:27:04Z"), "sql")).toBe("budgie_20251125_092704.sql");
+  });
+
+  it("sort by age and lead to their manifests, compressed or not", () => {
+    const date = fc.date({ min: new Date("2000-01-01"), max: new Date("2099-12-31"), noInvalidDate: true });
+    fc.assert(
+      fc.property(date, date, (a, b) => {
+        const [first, second] = [backupName(a, "sql"), backupName(b, "sql")];
+        if (Math.floor(a.getTime() / 1000) < Math.floor(b.getTime() / 1000))
+          expect(first < second).toBe(true);
+        expect(isBackupName(first)).toBe(true);
+        expect(manifestName(`${first}.gz`)).toBe(manifestName(first));
+      }),
+    );
+  });
+
+  it.each([
+    "budgie_2025.sql",
+    "budgie_20251125_092704.sql.partial",
+    "../budgie_20251125_092704.sql",
+    "notes.sql",
+  ])("are not like %s", name => {
+    expect(isBackupName(name)).toBe(false);
+  });
+});
+
+describe("comparing a restored database with its backup", () => {
+  const users = { name: "public.users", copy: "COPY public.users (id) FROM stdin;", rows: 3, sha256: "a" };
+  const recorded: Recorded = { tables: [users], schemaSha256: "s", pgDumpVersion: "16.14" };
+
+  it("finds nothing where nothing differs", () => {
+    expect(compareDumps(recorded, recorded, true)).toEqual({ differences: [], notCompared: [] });
+  });
+
+  it.each<[string, Partial<Recorded>, string]>([
+    ["a missing row", { tables: [{ ...users, rows: 2 }] }, "public.users has 2 rows instead of 3"],
+    [
+      "another value",
+      { tables: [{ ...users, sha256: "b" }] },
+      "public.users has the right number of rows, but other values",
+    ],
+    ["a missing table", { tables: [] }, "public.users is missing, or has other columns"],
+    ["a sequence left behind", { schemaSha256: "t" }, "the schema or a sequence's position"],
+  ])("names %s", (_what, change, difference) => {
+    expect(compareDumps(recorded, { ...recorded, ...change }, true).differences).toEqual([difference]);
+  });
+
+  it("says what it could not compare instead of leaving it out", () => {
+    const later = { ...recorded, pgDumpVersion: "16.15", schemaSha256: "t" };
+    expect(compareDumps(recorded, later, true).notCompared).toEqual([
+      "schema and sequences: written by pg_dump 16.14, compared with 16.15",
+    ]);
+    expect(compareDumps(recorded, recorded, false).notCompared).toEqual([
+      "schema and sequences: the file has no manifest",
+    ]);
+  });
+});
+
+describe("which database it is", () => {
+  const known = { systemIdentifier: "1", since: "2026-01-01T00:00:00.000Z", acceptedEmpty: false };
+  const newest = { name: "b.sql", manifest: { tables: [{}, {}] } } as unknown as Parameters<
+    typeof judgeIdentity
+  >[1];
+
+  it("is right when it is the one its backups came from, or the first", () => {
+    expect(judgeIdentity(known, newest, { systemIdentifier: "1", tables: 2 })).toBeNull();
+    expect(judgeIdentity(null, null, { systemIdentifier: "9", tables: 0 })).toBeNull();
+  });
+
+  it("is wrong when it is another, or is empty although backups are not", () => {
+    expect(judgeIdentity(known, newest, { systemIdentifier: "2", tables: 2 })).toMatch(
+      /is another one \(2\)/,
+    );
+    expect(judgeIdentity(known, newest, { systemIdentifier: "1", tables: 0 })).toMatch(/is empty, although/);
+    expect(
+      judgeIdentity({ ...known, acceptedEmpty: true }, newest, { systemIdentifier: "1", tables: 0 }),
+    ).toBeNull();
+  });
+});
+
+describe("the status", () => {
+  const now = new Date("2026-11-22T12:00:00Z");
+
+  it.each([
+    [null, /There is no backup/],
+    ["2026-11-21T09:00:00Z", /27 hours old/],
+    ["2026-11-22T13:00:00Z", /from the future/],
+  ])("is red for a newest backup of %s", (at, says) => {
+    expect(judgeBackups(at, now).join()).toMatch(says);
+  });
+
+  it("is not red for last night's backup", () => {
+    expect(judgeBackups("2026-11-22T02:00:00Z", now)).toEqual([]);
+  });
+
+  it("is red for a run that was killed", () => {
+    const run = {
+      operation: "backup",
+      startedAt: "2026-11-22T02:00:00Z",
+      finishedAt: null,
+      outcome: "running" as const,
+      message: null,
+    };
+    expect(judgeLastRun(run).join()).toContain("has not ended");
+  });
+});
+
+describe("the agent's environment", () => {
+  it("is refused with everything that is wrong in one message", () => {
+    expect(() => readSettings({ PGHOST: "db", PGPORT: "many", BUDGIE_BACKUP_DIR: "here" })).toThrow(Stop);
+    expect(() => readSettings({ PGHOST: "db", PGPORT: "many", BUDGIE_BACKUP_DIR: "here" })).toThrow(
+      /PGPORT: .*; PGUSER: .*; PGDATABASE: .*; BUDGIE_STACK: .*; BUDGIE_BACKUP_DIR: /,
+    );
+  });
+});
+
+it.each([
+  [0, "0B"],
+  [12 * 1024, "12K"],
+  [3.4 * 1024 * 1024, "3.4M"],
+  [5 * 1024 ** 3, "5G"],
+])("%i bytes are shown as %s", (bytes, shown) => {
+  expect(humanSize(bytes)).toBe(shown);
+});

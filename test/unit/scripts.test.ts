@@ -1,0 +1,53 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { locate } from "../../scripts/restore-database.ts";
+import { choose, type StackContainer } from "../../scripts/stack-containers.ts";
+
+describe("which stack a command is for", () => {
+  const stacks = (...names: string[]) => new Map(names.map(name => [name, [] as StackContainer[]]));
+
+  it("is the only one there is", () => {
+    expect(choose(stacks("dev"), undefined).name).toBe("dev");
+  });
+
+  it("must be said when there are several, for none is guessed", () => {
+    expect(() => choose(stacks("dev", "prod"), undefined)).toThrow(
+      "There are several stacks here: dev, prod.",
+    );
+    expect(choose(stacks("dev", "prod"), "prod").name).toBe("prod");
+  });
+
+  it("must exist", () => {
+    expect(() => choose(stacks("dev"), "prd")).toThrow("There is no stack prd here; there is dev.");
+    expect(() => choose(stacks(), undefined)).toThrow("No Budgie stack is on this container engine.");
+  });
+});
+
+describe("what an operator asks to restore", () => {
+  const folder = mkdtempSync(join(tmpdir(), "budgie-locate-"));
+  const backups = join(folder, "backups");
+  mkdirSync(backups);
+  writeFileSync(join(backups, "budgie_20251125_092704.sql"), "x");
+  writeFileSync(join(folder, "elsewhere.sql"), "x");
+
+  it("goes by its name when it lies among the backups", () => {
+    const path = join(backups, "budgie_20251125_092704.sql");
+    expect(locate(path, backups)).toEqual({ inBackupDirectory: true, name: "budgie_20251125_092704.sql" });
+  });
+
+  it("is sent when it lies elsewhere", () => {
+    const path = join(folder, "elsewhere.sql");
+    expect(locate(path, backups)).toEqual({ inBackupDirectory: false, path });
+  });
+
+  it("is left to the agent when it is no file here", () => {
+    expect(locate("latest", backups)).toEqual({ inBackupDirectory: true, name: "latest" });
+  });
+
+  it("is refused when it is a path that leads nowhere, or a folder", () => {
+    expect(() => locate("./nowhere/x.sql", backups)).toThrow("./nowhere/x.sql does not exist.");
+    expect(() => locate(backups, backups)).toThrow("is not a file.");
+  });
+});
