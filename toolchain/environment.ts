@@ -39,7 +39,12 @@ export async function shellVariables(): Promise<Record<string, string>> {
 }
 
 function variables(engine: RunningEngine, { cli, plugins }: Tools): Record<string, string> {
-  const own: Record<string, string> = { PATH: pathWith(cli), PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const own: Record<string, string> = {
+    PATH: pathWith(cli),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    // The stack files are committed without a salt (see stack-file.ts); the state has it.
+    PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true",
+  };
   if (plugins.home) {
     own.PULUMI_HOME = plugins.home;
     // The engine would ask a site out of reach for what it already has.

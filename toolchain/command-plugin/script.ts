@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { StringDecoder } from "node:string_decoder";
 
 export interface Script {
@@ -64,7 +63,9 @@ export async function runScript(script: Script, { log, signal }: Surroundings): 
   child.on("error", error => {
     problem ??= error;
   });
-  const [code, killedBy] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+  const [code, killedBy] = await new Promise<[number | null, NodeJS.Signals | null]>(resolve =>
+    child.on("close", (...ended) => resolve(ended)),
+  );
   if (signal.aborted) throw fail(`signal: killed (${String(signal.reason)})`);
   if (problem) throw fail(problem.message);
   if (killedBy) throw fail(`signal: ${killedBy}`);
