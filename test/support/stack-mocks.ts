@@ -61,9 +61,12 @@ export async function runProgram(
   );
   pulumi.runtime.setAllConfig({ ...DEFAULTS, ...config }, secretKeys);
   captureRequests(resources);
-  const outputs = (await import("../../index.ts")) as Record<string, unknown>;
-  await pulumi.runtime.disconnect();
-  return { resources, outputs };
+  try {
+    const outputs = (await import("../../index.ts")) as Record<string, unknown>;
+    return { resources, outputs };
+  } finally {
+    await pulumi.runtime.disconnect();
+  }
 }
 
 /** The mocks are told no options; the monitor behind them is. */

@@ -1,0 +1,162 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { BackendSource } from "../settings.ts";
+import { bundle } from "./bundle.ts";
+import { contextHash } from "./content-hash.ts";
+import type { DatabaseConnection } from "./database.ts";
+import { spelling } from "./engine.ts";
+import { generatedSecret } from "./password.ts";
+import { containerBase, containerOptions, type Place } from "./place.ts";
+import { step } from "./step.ts";
+
+export interface BackendArgs {
+  place: Place;
+  source: BackendSource;
+  database: DatabaseConnection;
+  /** The key of its sessions. @default generated once and kept in the state */
+  sessionSecret?: pulumi.Output<string> | undefined;
+  /** Where it is published on the engine's machine. */
+  http: { address: string; port: number };
+  /** The address of the pages that may call it with cookies. @default its own */
+  frontendUrl?: string | undefined;
+  /**
+   * DANGER: shows both secrets to everyone who may call `docker inspect`. For images that cannot read secrets from files.
+   * @default false
+   */
+  secretsInEnvironment?: boolean;
+}
+
+const PORT = 3001;
+const PASSWORD_FILE = "/run/secrets/db-password";
+const SESSION_SECRET_FILE = "/run/secrets/session-secret";
+/** Requests under way may end; the database is asked for more. */
+const DESTROY_GRACE_SECONDS = 20;
+
+/** Budgie's API. */
+export class Backend extends pulumi.ComponentResource {
+  readonly container: docker.Container;
+  /** Where it answers, as typed on the engine's machine. */
+  readonly url: string;
+  /** What to depend on: when it is there, the API has answered from its published address. */
+  readonly ready: pulumi.Resource;
+
+  constructor(name: string, args: BackendArgs, opts: pulumi.ComponentResourceOptions) {
+    super("budgie:stack:Backend", name, {}, opts);
+    const sessionSecret = args.sessionSecret ?? generatedSecret(`${name}-session-secret`, { parent: this });
+    this.url = urlOf(args.http);
+    const image = createImage(name, args, this);
+    this.container = createContainer(name, args, image, sessionSecret, this.url, this);
+    this.ready = step(
+      `${name}-ready`,
+      "backend-ready",
+      {
+        engine: args.place.engine.host,
+        container: this.container.id,
+        address: args.http.address,
+        port: args.http.port,
+        internalPort: PORT,
+        secrets: [args.database.password, sessionSecret],
+      },
+      { parent: this },
+    );
+    this.registerOutputs({ url: this.url, container: this.container.name });
+  }
+}
+
+/** `http://localhost` where that reaches it. */
+export function urlOf(http: { address: string; port: number }): string {
+  const everywhere = http.address === "0.0.0.0" || http.address === "127.0.0.1";
+  return `http://${everywhere ? "localhost" : http.address}${http.port === 80 ? "" : `:${http.port}`}`;
+}
+
+function createImage(
+  name: string,
+  { place, source }: BackendArgs,
+  parent: pulumi.Resource,
+): docker.RemoteImage {
+  const { image, builtImage } = spelling(place.engine.kind);
+  if (source.from === "image") {
+    return new docker.RemoteImage(
+      `${name}-image`,
+      { name: image(source.image), keepLocally: true },
+      { parent },
+    );
+  }
+  const { context, dockerfile, target, hash } = buildOf(source);
+  return new docker.RemoteImage(
+    `${name}-image`,
+    {
+      // A name for each content: the image that an older container runs on keeps its own.
+      name: builtImage(`${place.namePrefix}-backend:${hash.slice(0, 12)}`),
+      // The engine's own builder: the same with and without buildx on the operator's machine.
+      build: { context, dockerfile, ...(target ? { target } : {}), useLegacyBuilder: true },
+      triggers: { content: hash },
+      keepLocally: true,
+    },
+    { parent },
+  );
+}
+
+function buildOf(source: Exclude<BackendSource, { from: "image" }>) {
+  if (source.from === "context") return { ...source, hash: contextHash(source.context, source.dockerfile) };
+  const program = { entry: "backend/server.ts", file: "server.cjs", beside: ["backend/Dockerfile"] };
+  return { ...bundle("backend", program), dockerfile: "Dockerfile", target: undefined };
+}
+
+function createContainer(
+  name: string,
+  args: BackendArgs,
+  image: docker.RemoteImage,
+  sessionSecret: pulumi.Output<string>,
+  url: string,
+  parent: pulumi.Resource,
+): docker.Container {
+  const { place, database, http } = args;
+  const secrets = secretsOf(args, sessionSecret);
+  return new docker.Container(
+    `${name}-container`,
+    {
+      ...containerBase(place, "backend", { "budgie.url": url }),
+      name: `${place.namePrefix}-backend`,
+      image: image.imageId,
+      envs: [
+        pulumi.interpolate`DB_HOST=${database.host}`,
+        `DB_PORT=${database.port}`,
+        `DB_NAME=${database.name}`,
+        `DB_USER=${database.user}`,
+        `NODE_ENV=${place.stack === "dev" ? "development" : "production"}`,
+        "HOST=0.0.0.0",
+        `PORT=${PORT}`,
+        `FRONTEND_URL=${args.frontendUrl ?? url}`,
+        ...secrets.envs,
+      ],
+      uploads: secrets.uploads,
+      ports: [{ internal: PORT, external: http.port, ip: http.address }],
+      capabilities: { drops: ["ALL"] },
+      // Process 1 gets no signal that it does not ask for; Budgie's own API asks for none.
+      init: true,
+      destroyGraceSeconds: DESTROY_GRACE_SECONDS,
+    },
+    containerOptions(place, parent, [database.ready]),
+  );
+}
+
+/** As files that the API's unprivileged user can read, or, where the operator chose so, in the environment. */
+function secretsOf({ database, secretsInEnvironment }: BackendArgs, sessionSecret: pulumi.Output<string>) {
+  if (secretsInEnvironment) {
+    return {
+      envs: [
+        pulumi.interpolate`DB_PASSWORD=${database.password}`,
+        pulumi.interpolate`SESSION_SECRET=${sessionSecret}`,
+      ],
+      uploads: [],
+    };
+  }
+  return {
+    envs: [`DB_PASSWORD_FILE=${PASSWORD_FILE}`, `SESSION_SECRET_FILE=${SESSION_SECRET_FILE}`],
+    uploads: [
+      { file: PASSWORD_FILE, content: database.password, permissions: "0444" },
+      { file: SESSION_SECRET_FILE, content: sessionSecret, permissions: "0444" },
+    ],
+  };
+}

@@ -1,0 +1,176 @@
+// A step of `pulumi up`: waits until the database truly answers, refuses another environment's data, and makes the role's
+// password the configured one.
+import { PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import type Docker from "dockerode";
+import { runInContainer } from "../scripts/run-in-container.ts";
+import { engineClient } from "./engine.ts";
+import { scramVerifier } from "./scram.ts";
+import { lastLines, runStep, StepFailure } from "./step-main.ts";
+
+interface Input {
+  engine: string;
+  container: string;
+  volume: string;
+  database: string;
+  user: string;
+  password: string;
+}
+
+/** A server that replays a long log after a crash is well; it only takes its time. */
+const DEADLINE_SECONDS = 300;
+const RESTARTS_THAT_SAY_ENOUGH = 3;
+
+await runStep<Input>(DEADLINE_SECONDS, async (input, until) => {
+  const container = engineClient(input.engine).getContainer(input.container);
+  await serverAnswers(container, input, until);
+  await volumeHoldsDatabase(container, input);
+  await setPassword(container, input);
+  await passwordOpens(container, input);
+  return `${input.database} answers over TCP, and ${input.user} can log in.`;
+});
+
+async function serverAnswers(container: Docker.Container, input: Input, until: number): Promise<void> {
+  for (;;) {
+    await refuseIfServerGaveUp(container);
+    const answer = await query(container, input, "postgres", "select 1");
+    if (answer?.code === 0) return;
+    if (answer?.stderr.includes(`role "${input.user}" does not exist`)) {
+      throw new StepFailure(
+        `The volume ${input.volume} was not made for Budgie: it has no role ${input.user}. Nothing in it was changed.`,
+        "pulumi config set budgie:namePrefix ANOTHER_NAME",
+      );
+    }
+    if (Date.now() > until) {
+      throw new StepFailure(
+        `PostgreSQL did not answer within ${DEADLINE_SECONDS} seconds.${said(answer)} Its log ends with:\n${await lastLines(container, 15)}`,
+        "pulumi up",
+      );
+    }
+    await sleep(250);
+  }
+}
+
+async function refuseIfServerGaveUp(container: Docker.Container): Promise<void> {
+  const { State: state, RestartCount: restarts, Name: name } = await container.inspect();
+  const down = !state.Running && !state.Restarting && state.Status !== "created";
+  if (!down && restarts < RESTARTS_THAT_SAY_ENOUGH) return;
+  throw new StepFailure(
+    `PostgreSQL does not stay up in ${name.slice(1)}. Its log ends with:\n${await lastLines(container, 15)}`,
+    "pulumi up --refresh",
+  );
+}
+
+/** A volume of another environment is the accident that this refuses: it may look the same until it is overwritten. */
+async function volumeHoldsDatabase(container: Docker.Container, input: Input): Promise<void> {
+  const answer = await query(
+    container,
+    input,
+    "postgres",
+    "select datname from pg_database where datallowconn and datname not in ('postgres', 'template0', 'template1') order by 1",
+  );
+  if (answer?.code !== 0)
+    throw new StepFailure(`The databases could not be listed.${said(answer)}`, "pulumi up");
+  const names = answer.stdout.split("\n").filter(Boolean);
+  if (names.includes(input.database)) return;
+  const [other] = names;
+  throw new StepFailure(
+    `The volume ${input.volume} does not hold ${input.database}, this stack's database. It holds ${names.join(", ") || "none"}. ` +
+      "It is another environment's, or its first start was cut off. Nothing in it was changed.",
+    other
+      ? `pulumi config set budgie:databaseName ${other}     # if this stack is the one it belongs to\n` +
+          "pulumi config set budgie:namePrefix ANOTHER_NAME     # if not: gives this stack a volume of its own"
+      : `docker exec ${input.container.slice(0, 12)} createdb -U ${input.user} ${input.database}     # if it is to start empty\n` +
+          "pulumi config set budgie:namePrefix ANOTHER_NAME     # if it is not yours",
+  );
+}
+
+/** Over the container's own socket, where the image trusts: whatever password the volume had, it has this one now. */
+async function setPassword(container: Docker.Container, input: Input): Promise<void> {
+  const answer = await run(
+    container,
+    ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", input.user, "-d", input.database],
+    `ALTER ROLE ${input.user} PASSWORD '${scramVerifier(input.password)}';\n\\q\n`,
+  );
+  if (answer?.code === 0) return;
+  throw new StepFailure(
+    `The password of ${input.user} could not be set over the container's socket.${said(answer)} ` +
+      "A pg_hba.conf without `local all all trust` is the usual reason.",
+    "pulumi up",
+  );
+}
+
+/**
+ * Logs in as the API will: over TCP, from an address that is not trusted. psql asks for the password on standard input when
+ * it has no terminal, so it is in no argument, no environment and no file.
+ */
+async function passwordOpens(container: Docker.Container, input: Input): Promise<void> {
+  const { NetworkSettings: network } = await container.inspect();
+  const address = Object.values(network.Networks)
+    .map(({ IPAddress }) => IPAddress)
+    .find(Boolean);
+  if (!address) throw new StepFailure("The database's container has no address on its network.", "pulumi up");
+  const answer = await run(
+    container,
+    [
+      "psql",
+      "-XAtqW",
+      "-h",
+      address,
+      "-U",
+      input.user,
+      "-d",
+      input.database,
+      "-c",
+      "select current_database()",
+    ],
+    `${input.password}\n`,
+  );
+  if (answer?.code === 0 && answer.stdout.trim() === input.database) return;
+  throw new StepFailure(
+    `The server does not take the password that was just set for ${input.user}.${said(answer)}`,
+    "pulumi up",
+  );
+}
+
+interface Answer {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Over TCP on the loopback address, which the image trusts: no password is needed. */
+function query(container: Docker.Container, input: Input, database: string, sql: string) {
+  return run(container, ["psql", "-XAtq", "-h", "127.0.0.1", "-U", input.user, "-d", database, "-c", sql]);
+}
+
+/** Undefined when the engine cannot run a command in the container at this moment. */
+async function run(
+  container: Docker.Container,
+  command: readonly string[],
+  stdin?: string,
+): Promise<Answer | undefined> {
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  const texts = Promise.all([text(out), text(err)]);
+  try {
+    const code = await runInContainer(container, command, {
+      stdout: out,
+      stderr: err,
+      environment: { PGCONNECT_TIMEOUT: "5" },
+      ...(stdin === undefined ? {} : { stdin: Readable.from([stdin]) }),
+    });
+    out.end();
+    err.end();
+    const [stdout, stderr] = await texts;
+    return { code, stdout, stderr };
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 409) return undefined; // Not running, or restarting.
+    throw error;
+  }
+}
+
+function said(answer: Answer | undefined): string {
+  const words = answer?.stderr.replace(/^Password: */, "").trim();
+  return words ? ` It says: ${words}.` : "";
+}

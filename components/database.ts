@@ -1,0 +1,160 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { spelling } from "./engine.ts";
+import { generatedSecret } from "./password.ts";
+import { containerBase, containerOptions, labelsOf, type Place } from "./place.ts";
+import { step } from "./step.ts";
+
+export interface DatabaseArgs {
+  place: Place;
+  /** The one database that must be in the volume, e.g. budgie_dev. */
+  databaseName: string;
+  /** The password of the role `budgie_user`. @default generated once and kept in the state */
+  password?: pulumi.Output<string> | undefined;
+  /** A port of 127.0.0.1. @default not published */
+  port?: number | undefined;
+  /**
+   * How many seconds PostgreSQL gets to shut down before it is killed. The provider reads it from the state of the *last*
+   * `up`: it must be deployed before it helps.
+   */
+  destroyGraceSeconds: number;
+}
+
+/** How others reach a database. */
+export interface DatabaseConnection {
+  host: pulumi.Input<string>;
+  port: number;
+  name: string;
+  user: string;
+  password: pulumi.Output<string>;
+  /** What to depend on: when it is there, the database answers and takes this password. */
+  ready: pulumi.Resource;
+}
+
+const IMAGE = "postgres:16-alpine";
+const USER = "budgie_user";
+const PORT = 5432;
+const INITIAL_PASSWORD_FILE = "/run/secrets/initial-password";
+
+/** PostgreSQL in a container, on a named volume that outlives the stack. */
+export class Database extends pulumi.ComponentResource {
+  readonly container: docker.Container;
+  readonly volume: docker.Volume;
+  readonly connection: DatabaseConnection;
+
+  constructor(name: string, args: DatabaseArgs, opts: pulumi.ComponentResourceOptions) {
+    super("budgie:stack:Database", name, {}, opts);
+    const { place } = args;
+    const password = args.password ?? generatedSecret(`${name}-password`, { parent: this });
+
+    this.volume = createVolume(name, place, this);
+    this.container = createContainer(name, args, this.volume, this);
+    const ready = step(
+      `${name}-ready`,
+      "database-ready",
+      {
+        engine: place.engine.host,
+        container: this.container.id,
+        volume: this.volume.name,
+        database: args.databaseName,
+        user: USER,
+        password,
+      },
+      { parent: this },
+    );
+    this.connection = {
+      host: this.container.name,
+      port: PORT,
+      name: args.databaseName,
+      user: USER,
+      password,
+      ready,
+    };
+    this.registerOutputs({ container: this.container.name, volume: this.volume.name });
+  }
+}
+
+/**
+ * DANGER: this is the data. `retainOnDelete` keeps it through `pulumi destroy` and through a replacement; a new name is a
+ * new, empty volume. The state must hold the option before it helps: removing it takes one `up` to take effect, and so does
+ * adding it.
+ */
+function createVolume(name: string, place: Place, parent: pulumi.Resource): docker.Volume {
+  return new docker.Volume(
+    `${name}-volume`,
+    {
+      name: `${place.namePrefix}-postgres-data`,
+      labels: labelsOf({ "budgie.stack": place.stack, "budgie.prefix": place.namePrefix }),
+    },
+    {
+      parent,
+      retainOnDelete: true,
+      // Each of these would replace the volume: an adopted one keeps the labels and the driver that it has.
+      ignoreChanges: ["labels", "driver", "driverOpts"],
+    },
+  );
+}
+
+function createContainer(
+  name: string,
+  args: DatabaseArgs,
+  volume: docker.Volume,
+  parent: pulumi.Resource,
+): docker.Container {
+  const { place } = args;
+  const image = new docker.RemoteImage(
+    `${name}-image`,
+    { name: spelling(place.engine.kind).image(IMAGE), keepLocally: true },
+    { parent },
+  );
+  return new docker.Container(
+    `${name}-container`,
+    {
+      ...containerBase(place, "database"),
+      name: `${place.namePrefix}-db`,
+      image: image.imageId,
+      envs: [
+        `POSTGRES_USER=${USER}`,
+        `POSTGRES_DB=${args.databaseName}`,
+        `POSTGRES_PASSWORD_FILE=${INITIAL_PASSWORD_FILE}`,
+      ],
+      uploads: [initialPassword(name, parent)],
+      volumes: [{ volumeName: volume.name, containerPath: "/var/lib/postgresql/data" }],
+      ports: args.port === undefined ? [] : [{ internal: PORT, external: args.port, ip: "127.0.0.1" }],
+      healthcheck: healthcheck(args.databaseName),
+      shmSize: 256,
+      destroyGraceSeconds: args.destroyGraceSeconds,
+      // Anonymous volumes are not ours to remove with the container that holds the data.
+      removeVolumes: false,
+    },
+    containerOptions(place, parent),
+  );
+}
+
+/**
+ * The image wants a password when it first fills the volume, and shows it to the server's environment for ever after. It
+ * gets one that opens nothing: the step `ready` sets the role's real password as soon as the server answers. So changing
+ * that one replaces no database container either.
+ */
+function initialPassword(name: string, parent: pulumi.Resource) {
+  return {
+    file: INITIAL_PASSWORD_FILE,
+    content: generatedSecret(`${name}-initial-password`, { parent }),
+    permissions: "0400",
+  };
+}
+
+/**
+ * A query over TCP, on the right database: `pg_isready` says yes for a database that does not exist, and the socket is open
+ * while the image still prepares a new volume. Every field is set, because the engines fill in different ones.
+ */
+function healthcheck(database: string) {
+  return {
+    tests: ["CMD", "psql", "-XAtq", "-h", "127.0.0.1", "-U", USER, "-d", database, "-c", "select 1"],
+    interval: "10s",
+    timeout: "5s",
+    startPeriod: "30s",
+    startInterval: "0s",
+    retries: 3,
+  };
+}

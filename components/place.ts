@@ -1,0 +1,52 @@
+import type * as docker from "@pulumi/docker";
+import type * as pulumi from "@pulumi/pulumi";
+import { type Engine, spelling } from "./engine.ts";
+
+/** Where a stack's containers live and what they have in common. */
+export interface Place {
+  engine: Engine;
+  network: docker.Network;
+  /** The stack's name, e.g. dev. */
+  stack: string;
+  namePrefix: string;
+}
+
+export type Role = "database" | "backend" | "backup-agent";
+
+/** The settings that every container of the stack has. */
+export function containerBase(place: Place, role: Role, labels: Record<string, pulumi.Input<string>> = {}) {
+  return {
+    networksAdvanced: [{ name: place.network.name }],
+    restart: "unless-stopped",
+    securityOpts: [spelling(place.engine.kind).noNewPrivileges],
+    logDriver: "json-file",
+    logOpts: { "max-size": "10m", "max-file": "5" },
+    labels: labelsOf({
+      "budgie.stack": place.stack,
+      "budgie.prefix": place.namePrefix,
+      "budgie.role": role,
+      ...labels,
+    }),
+  } satisfies Partial<docker.ContainerArgs>;
+}
+
+/** How every container of the stack is changed. */
+export function containerOptions(
+  place: Place,
+  parent: pulumi.Resource,
+  dependsOn: pulumi.Resource[] = [],
+): pulumi.CustomResourceOptions {
+  return {
+    parent,
+    dependsOn,
+    ignoreChanges: spelling(place.engine.kind).containerIgnores,
+    // The provider would record a change of these and leave the container as it is.
+    replaceOnChanges: ["healthcheck", "init", "tmpfs"],
+    // Two containers cannot have one name.
+    deleteBeforeReplace: true,
+  };
+}
+
+export function labelsOf(labels: Record<string, pulumi.Input<string>>) {
+  return Object.entries(labels).map(([label, value]) => ({ label, value }));
+}

@@ -1,0 +1,78 @@
+import { text } from "node:stream/consumers";
+import type Docker from "dockerode";
+
+/** Why a step failed, in the operator's words, and what to type next. */
+export class StepFailure extends Error {
+  constructor(
+    what: string,
+    readonly next: string,
+  ) {
+    super(what);
+  }
+}
+
+/** How long past its deadline a step may still be busy asking the engine why. */
+const LAST_WORDS_MS = 20_000;
+
+/**
+ * The frame of a step that Pulumi runs as a command: its input is JSON on standard input, so that no secret is in an
+ * argument or in the environment. It ends within the deadline, with one clear message when it fails.
+ *
+ * @param seconds the step's deadline; `work` is told the moment (as of `Date.now()`) at which it ends.
+ */
+export async function runStep<Input>(
+  seconds: number,
+  work: (input: Input, until: number) => Promise<string>,
+): Promise<never> {
+  const until = Date.now() + seconds * 1000;
+  setTimeout(
+    () => fail(new StepFailure(`Not finished after ${seconds} seconds.`, "pulumi up")),
+    until - Date.now() + LAST_WORDS_MS,
+  ).unref();
+  try {
+    const input = parse<Input>(await text(process.stdin));
+    process.stdout.write(`${await work(input, until)}\n`);
+    process.exit(0);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** The parser's own message would quote the input. */
+function parse<Input>(json: string): Input {
+  try {
+    return JSON.parse(json) as Input;
+  } catch {
+    throw new StepFailure("The step's input is not JSON. Steps are run by Pulumi.", "pulumi up");
+  }
+}
+
+function fail(error: unknown): never {
+  const message = error instanceof Error ? error.message : String(error);
+  const next = error instanceof StepFailure ? error.next : "pulumi up";
+  process.stderr.write(`${message}\nWhat to type next:\n${next.replace(/^/gm, "  ")}\n`);
+  process.exit(1);
+}
+
+/** The last lines that a container wrote, without the secrets given. */
+export async function lastLines(
+  container: Docker.Container,
+  lines: number,
+  secrets: readonly string[] = [],
+): Promise<string> {
+  const raw = await container.logs({ stdout: true, stderr: true, tail: lines, follow: false });
+  const log = secrets.filter(Boolean).reduce((log, secret) => log.replaceAll(secret, "***"), plain(raw));
+  return log.trimEnd() || "(it wrote nothing)";
+}
+
+/** Undoes the engine's framing: 8 bytes before each piece, the last four of them its length. */
+function plain(raw: Buffer): string {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  while (at + 8 <= raw.length && [0, 1, 2].includes(raw[at] ?? -1)) {
+    const length = raw.readUInt32BE(at + 4);
+    pieces.push(raw.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
+  }
+  return (at === 0 ? raw : Buffer.concat(pieces)).toString("utf8");
+}

@@ -1,0 +1,25 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+/**
+ * A step of `pulumi up` that is a script of this folder. It runs when it is new and whenever its input has changed; others
+ * wait for it with `dependsOn`. The input reaches the script on standard input and is kept encrypted in the state.
+ */
+export function step(
+  name: string,
+  script: "database-ready" | "backend-ready",
+  input: Record<string, pulumi.Input<unknown>>,
+  opts: pulumi.CustomResourceOptions,
+): command.local.Command {
+  return new command.local.Command(
+    name,
+    {
+      // Relative, so that the state holds no path of this machine; Pulumi runs it in the project folder.
+      create: `node --import tsx components/${script}.ts`,
+      stdin: pulumi.secret(pulumi.jsonStringify(input)),
+      addPreviousOutputInEnv: false,
+      logging: command.local.Logging.None,
+    },
+    pulumi.mergeOptions(opts, { additionalSecretOutputs: ["stdin"] }),
+  );
+}

@@ -1,0 +1,74 @@
+import * as docker from "@pulumi/docker";
+import { Backend } from "./components/backend.ts";
+import { BackupAgent } from "./components/backup-agent.ts";
+import { Database } from "./components/database.ts";
+import { spelling } from "./components/engine.ts";
+import { labelsOf, type Place } from "./components/place.ts";
+import { prepare } from "./components/prepare.ts";
+import { readSettings } from "./settings.ts";
+
+const settings = readSettings();
+const { stack, namePrefix, destroyGraceSeconds } = settings;
+const { engine, backupDirectory } = await prepare(settings);
+
+// The provider would follow DOCKER_CONTEXT past the engine that was found.
+const provider = new docker.Provider("engine", { host: engine.host, context: "" });
+const onEngine = { providers: [provider] };
+
+const network = new docker.Network(
+  "network",
+  {
+    name: `${namePrefix}-network`,
+    labels: labelsOf({ "budgie.stack": stack, "budgie.prefix": namePrefix }),
+  },
+  { provider, ignoreChanges: spelling(engine.kind).networkIgnores },
+);
+const place: Place = { engine, network, stack, namePrefix };
+
+const db = new Database(
+  "database",
+  {
+    place,
+    databaseName: settings.databaseName,
+    password: settings.databasePassword,
+    port: settings.databasePort,
+    destroyGraceSeconds,
+  },
+  onEngine,
+);
+
+const backend = new Backend(
+  "backend",
+  {
+    place,
+    source: settings.backend,
+    database: db.connection,
+    sessionSecret: settings.sessionSecret,
+    http: { address: settings.httpAddress, port: settings.httpPort },
+    frontendUrl: settings.frontendUrl,
+    secretsInEnvironment: settings.backendSecretsInEnvironment,
+  },
+  onEngine,
+);
+
+new BackupAgent(
+  "backup-agent",
+  {
+    place,
+    database: db.connection,
+    backupDir: backupDirectory,
+    backupDirShown: settings.backupDir,
+    format: settings.backupFormat,
+    destroyGraceSeconds,
+  },
+  onEngine,
+);
+
+export const url = backend.url;
+export const backupDir = backupDirectory;
+export const database = {
+  name: settings.databaseName,
+  container: db.container.name,
+  volume: db.volume.name,
+};
+export const nextSteps = [`curl ${url}/health`, "npx budgie backup", "npx budgie list", "npx budgie status"];

@@ -1,0 +1,345 @@
+import { statSync } from "node:fs";
+import { isIPv4 } from "node:net";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as pulumi from "@pulumi/pulumi";
+import { distance } from "fastest-levenshtein";
+import { z } from "zod";
+
+/** Where Pulumi.yaml is; relative paths in settings begin here. */
+export const PROJECT_FOLDER = dirname(fileURLToPath(import.meta.url));
+
+const NAMESPACE = "budgie";
+
+/** What the stack is made from. Settings that are not set are undefined; defaults are in Pulumi.yaml and nowhere else. */
+export interface Settings {
+  /** The stack's name, e.g. dev. */
+  stack: string;
+  namePrefix: string;
+  databaseName: string;
+  databasePassword: pulumi.Output<string> | undefined;
+  /** On 127.0.0.1. */
+  databasePort: number | undefined;
+  sessionSecret: pulumi.Output<string> | undefined;
+  httpPort: number;
+  httpAddress: string;
+  backend: BackendSource;
+  backendSecretsInEnvironment: boolean;
+  frontendUrl: string | undefined;
+  /** As the operator wrote it. */
+  backupDir: string;
+  backupFormat: "sql" | "sql.gz";
+  engineHost: string | undefined;
+  destroyGraceSeconds: number;
+}
+
+/** Where the API's image comes from. */
+export type BackendSource =
+  | { from: "project" }
+  | { from: "image"; image: string }
+  /** `context` is absolute, `dockerfile` relative to it. */
+  | { from: "context"; context: string; dockerfile: string; target: string | undefined };
+
+const text = (pattern: RegExp) => z.string().regex(pattern);
+const optional = <T>(schema: z.ZodType<T, string>, notSet = "") =>
+  z.union([z.literal(notSet).transform(() => undefined), schema]);
+const integer = (from: number, to: number) =>
+  text(/^\d{1,9}$/)
+    .transform(Number)
+    .refine(value => value >= from && value <= to);
+
+/** Characters that need no thought in a passfile, a prompt or an environment variable, and that SASLprep leaves alone. */
+const secret = (length: number) => text(new RegExp(`^[\\x21-\\x7e]{${length},200}$`));
+
+/**
+ * A safety copy's name is the database's plus `_before_YYYYMMDD_HHMMSS`; PostgreSQL cuts names off at 63 bytes.
+ */
+const DATABASE_NAME = /^(?!(postgres|template[01])$)[a-z_][a-z0-9_]{0,39}$/;
+const NAME_PREFIX = /^(?=.{1,30}$)[a-z](-?[a-z0-9])*$/;
+const IMAGE_NAME = /^[a-z0-9][a-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/i;
+const ENGINE_HOST = /^(unix:\/\/\/[^\s]+|tcp:\/\/[^\s/]+|ssh:\/\/[^\s/]+)$/;
+
+/** One line per setting: how it is read, what is allowed, and an example that is. */
+const definitions = {
+  namePrefix: {
+    schema: text(NAME_PREFIX),
+    allowed: "1 to 30 lower-case letters, digits and single hyphens, with a letter first and no hyphen last",
+    example: "budgie",
+  },
+  databaseName: {
+    schema: text(DATABASE_NAME),
+    allowed:
+      "1 to 40 lower-case letters, digits and underscores, not beginning with a digit, and not a name of PostgreSQL's own",
+    example: "budgie_dev",
+  },
+  databasePassword: {
+    schema: optional(secret(8)),
+    allowed: "8 to 200 letters, digits and signs of ASCII without spaces, stored as a secret",
+    example: "",
+  },
+  databasePort: {
+    schema: optional(integer(1, 65535), "0"),
+    allowed: "a whole number from 1 to 65535, or 0 for no port",
+    example: "5432",
+  },
+  sessionSecret: {
+    schema: optional(secret(32)),
+    allowed: "32 to 200 letters, digits and signs of ASCII without spaces, stored as a secret",
+    example: "",
+  },
+  httpPort: { schema: integer(1, 65535), allowed: "a whole number from 1 to 65535", example: "8080" },
+  httpAddress: {
+    schema: z.string().refine(isIPv4),
+    allowed: "an IPv4 address of the machine, or 0.0.0.0 for all",
+    example: "127.0.0.1",
+  },
+  backendImage: {
+    schema: optional(text(IMAGE_NAME)),
+    allowed: "an image's name, or nothing",
+    example: "registry.example.com/budgie-backend:1.4.2",
+  },
+  backendContext: {
+    schema: optional(text(/^[^\r\n]+$/)),
+    allowed: "a folder that exists, or nothing",
+    example: "../budgie/backend",
+  },
+  backendDockerfile: {
+    schema: optional(text(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))[^\r\n]+$/)),
+    allowed: "a file inside budgie:backendContext, relative to it, or nothing",
+    example: "docker/Dockerfile",
+  },
+  backendTarget: {
+    schema: optional(text(/^[a-z][a-z0-9._-]*$/i)),
+    allowed: "a build stage's name, or nothing",
+    example: "production",
+  },
+  backendSecretsInEnvironment: {
+    schema: z.enum(["true", "false"]).transform(value => value === "true"),
+    allowed: "true or false",
+    example: "false",
+  },
+  frontendUrl: {
+    schema: optional(z.string().refine(isWebAddress)),
+    allowed: "an http:// or https:// address, or nothing",
+    example: "https://budgie.example.com",
+  },
+  backupDir: {
+    // The engine's mounts are written `host:container`.
+    schema: text(/^[^:\r\n]+$/).refine(isFolderOfItsOwn),
+    allowed: "a folder of its own (not the project folder, nor one above it), without a colon in its path",
+    example: "./backups",
+  },
+  backupFormat: { schema: z.enum(["sql", "sql.gz"]), allowed: "sql or sql.gz", example: "sql.gz" },
+  engineHost: {
+    schema: optional(text(ENGINE_HOST)),
+    allowed: "unix:///PATH, ssh://USER@HOST or tcp://HOST:PORT, or nothing",
+    example: "unix:///run/podman/podman.sock",
+  },
+  destroyGraceSeconds: {
+    schema: integer(60, 3600),
+    allowed: "a whole number of seconds from 60 to 3600",
+    example: "60",
+  },
+} satisfies Record<string, { schema: z.ZodType<unknown, string>; allowed: string; example: string }>;
+
+export type SettingName = keyof typeof definitions;
+export const SETTING_NAMES = Object.keys(definitions) as SettingName[];
+const SECRETS: readonly SettingName[] = ["databasePassword", "sessionSecret"];
+
+type Values = { [Name in SettingName]: z.output<(typeof definitions)[Name]["schema"]> };
+
+/** One thing that is wrong, in the operator's words. */
+interface Problem {
+  what: string;
+  allowed?: string;
+  type: string;
+}
+
+/** The stack's configuration as Pulumi hands it over. */
+export interface Configuration {
+  stack: string;
+  /** By full name, e.g. `budgie:httpPort`; other namespaces may be among them. */
+  values: Readonly<Record<string, string>>;
+  /** Whether the value is encrypted in the stack's file. */
+  isSecret(fullName: string): boolean;
+}
+
+/**
+ * Reads the stack's configuration. Whatever is wrong is said in one message, thrown as a `pulumi.RunError`, which Pulumi
+ * shows without a stack trace.
+ */
+export function readSettings(): Settings {
+  const secretNames: unknown = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
+  const secrets = new Set(Array.isArray(secretNames) ? secretNames : []);
+  return parseSettings({
+    stack: pulumi.getStack(),
+    values: pulumi.runtime.allConfig(),
+    isSecret: name => secrets.has(name),
+  });
+}
+
+/** Throws a `pulumi.RunError` that names every problem. */
+export function parseSettings(configuration: Configuration): Settings {
+  const values: Partial<Record<SettingName, unknown>> = {};
+  const problems: Problem[] = [];
+  for (const name of SETTING_NAMES) {
+    const raw = configuration.values[`${NAMESPACE}:${name}`];
+    const { schema } = definitions[name];
+    const parsed = schema.safeParse(raw);
+    if (parsed.success) values[name] = parsed.data;
+    else problems.push(wrongValue(name, raw, configuration));
+    if (raw && parsed.success && SECRETS.includes(name) && !configuration.isSecret(`${NAMESPACE}:${name}`)) {
+      problems.push({
+        what: `${NAMESPACE}:${name} is in plain text in Pulumi.${configuration.stack}.yaml. Consider it known to others.`,
+        type: setCommand(name),
+      });
+    }
+  }
+  problems.push(...unknownNames(configuration));
+  problems.push(...contradictions(values as Partial<Values>));
+  if (problems.length > 0) throw new pulumi.RunError(describe(problems, configuration.stack));
+  return toSettings(values as Values, configuration.stack);
+}
+
+function toSettings(values: Values, stack: string): Settings {
+  const { backendImage, backendContext, backendDockerfile, backendTarget, ...rest } = values;
+  return {
+    ...rest,
+    stack,
+    databasePassword: asSecret(rest.databasePassword),
+    sessionSecret: asSecret(rest.sessionSecret),
+    backend: backendImage
+      ? { from: "image", image: backendImage }
+      : backendContext
+        ? {
+            from: "context",
+            context: resolve(PROJECT_FOLDER, backendContext),
+            dockerfile: backendDockerfile ?? "Dockerfile",
+            target: backendTarget,
+          }
+        : { from: "project" },
+  };
+}
+
+function asSecret(value: string | undefined): pulumi.Output<string> | undefined {
+  return value === undefined ? undefined : pulumi.secret(value);
+}
+
+function wrongValue(name: SettingName, raw: string | undefined, configuration: Configuration): Problem {
+  const hidden = SECRETS.includes(name) || configuration.isSecret(`${NAMESPACE}:${name}`);
+  const is =
+    raw === undefined
+      ? "is not set"
+      : hidden
+        ? "has a value that is not usable"
+        : `is ${JSON.stringify(raw)}`;
+  return {
+    what: `${NAMESPACE}:${name} ${is}.`,
+    allowed: definitions[name].allowed,
+    type: setCommand(name),
+  };
+}
+
+/** The value of an unknown setting is never shown: it may be a secret whose name was misspelt. */
+function unknownNames({ values }: Configuration): Problem[] {
+  return Object.keys(values)
+    .filter(name => name.startsWith(`${NAMESPACE}:`))
+    .map(name => name.slice(NAMESPACE.length + 1))
+    .filter(name => !(SETTING_NAMES as string[]).includes(name))
+    .sort()
+    .map(name => {
+      const near = nearest(name);
+      return {
+        what: `${NAMESPACE}:${name} is not a setting.${near ? ` Did you mean ${NAMESPACE}:${near}?` : ""}`,
+        type: `pulumi config rm ${quoted(`${NAMESPACE}:${name}`)}`,
+      };
+    });
+}
+
+function nearest(name: string): SettingName | undefined {
+  const ranked = SETTING_NAMES.map(known => ({
+    known,
+    steps: distance(name.toLowerCase(), known.toLowerCase()),
+  })).sort((a, b) => a.steps - b.steps)[0];
+  return ranked && ranked.steps <= Math.max(2, ranked.known.length / 3) ? ranked.known : undefined;
+}
+
+/** Settings that are fine alone and wrong together. */
+function contradictions(values: Partial<Values>): Problem[] {
+  const problems: Problem[] = [];
+  if (values.backendImage && values.backendContext) {
+    problems.push({
+      what: `${NAMESPACE}:backendImage and ${NAMESPACE}:backendContext are both set; the API can have one of them.`,
+      type: `pulumi config rm ${NAMESPACE}:backendImage`,
+    });
+  }
+  for (const name of ["backendDockerfile", "backendTarget"] as const) {
+    if (values[name] && !values.backendContext) {
+      problems.push({
+        what: `${NAMESPACE}:${name} is set, but ${NAMESPACE}:backendContext, which it belongs to, is not.`,
+        type: `pulumi config set ${NAMESPACE}:backendContext ${definitions.backendContext.example}`,
+      });
+    }
+  }
+  if (values.backendContext)
+    problems.push(...missingContext(values.backendContext, values.backendDockerfile));
+  const loopback = values.httpAddress === "0.0.0.0" || values.httpAddress === "127.0.0.1";
+  if (loopback && values.databasePort !== undefined && values.databasePort === values.httpPort) {
+    problems.push({
+      what: `${NAMESPACE}:databasePort and ${NAMESPACE}:httpPort are both ${values.httpPort}.`,
+      type: setCommand("databasePort"),
+    });
+  }
+  return problems;
+}
+
+function missingContext(context: string, dockerfile = "Dockerfile"): Problem[] {
+  const folder = resolve(PROJECT_FOLDER, context);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    return [
+      {
+        what: `${NAMESPACE}:backendContext is ${JSON.stringify(context)}, and there is no folder ${folder}.`,
+        type: setCommand("backendContext"),
+      },
+    ];
+  }
+  if (!statSync(resolve(folder, dockerfile), { throwIfNoEntry: false })?.isFile()) {
+    return [
+      {
+        what: `There is no ${dockerfile} in ${folder}, which ${NAMESPACE}:backendContext names.`,
+        type: setCommand("backendDockerfile"),
+      },
+    ];
+  }
+  return [];
+}
+
+function describe(problems: readonly Problem[], stack: string): string {
+  const title =
+    problems.length === 1
+      ? `A setting of stack ${stack} is wrong. Nothing was changed.`
+      : `${problems.length} settings of stack ${stack} are wrong. Nothing was changed.`;
+  const parts = problems.map(({ what, allowed, type }) =>
+    [what, ...(allowed ? [`  allowed: ${allowed}`] : []), `  type:    ${type}`].join("\n"),
+  );
+  return [title, ...parts].join("\n\n");
+}
+
+/** Secrets are asked for at a prompt, so that they end up in no shell history. */
+function setCommand(name: SettingName): string {
+  if (SECRETS.includes(name)) return `pulumi config set --secret ${NAMESPACE}:${name}`;
+  return `pulumi config set ${NAMESPACE}:${name} ${definitions[name].example}`;
+}
+
+function quoted(word: string): string {
+  return /^[\w:.-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function isWebAddress(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}
+
+function isFolderOfItsOwn(value: string): boolean {
+  const inside = relative(resolve(PROJECT_FOLDER, value), PROJECT_FOLDER);
+  return inside.startsWith("..") || isAbsolute(inside);
+}

@@ -1,0 +1,286 @@
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { GENERATED, type Registered, runProgram, withoutSecrets } from "../support/stack-mocks.ts";
+
+const CANARY = "canary-password-1";
+const SESSION_CANARY = "canary-session-secret-of-32-characters";
+const SECRETS = {
+  "budgie:databasePassword": CANARY,
+  "budgie:sessionSecret": SESSION_CANARY,
+};
+const SECRET_KEYS = Object.keys(SECRETS);
+
+let plain: Registered[];
+let configured: Registered[];
+
+beforeAll(async () => {
+  plain = (await runProgram()).resources;
+  configured = (await runProgram(SECRETS, { secretKeys: SECRET_KEYS })).resources;
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+function one(resources: Registered[], name: string): Registered {
+  const found = resources.filter(resource => resource.name === name);
+  if (found.length !== 1 || !found[0]) {
+    throw new Error(`${found.length} resources are called ${name}: ${resources.map(r => r.name).join(", ")}`);
+  }
+  return found[0];
+}
+
+const containers = (resources: Registered[]) =>
+  resources.filter(({ type }) => type === "docker:index/container:Container");
+
+const labels = ({ inputs }: Registered): Record<string, string> =>
+  Object.fromEntries(
+    inputs.labels.map(({ label, value }: { label: string; value: string }) => [label, value]),
+  );
+
+const names = (request: Registered["request"]) =>
+  request.getDependenciesList().map(urn => urn.split("::").at(-1));
+
+describe("the volume with the data", () => {
+  it("stays when the stack is destroyed, and is not replaced for its labels or driver", () => {
+    const resources = plain;
+    const { inputs, request } = one(resources, "database-volume");
+    expect(inputs.name).toBe("budgie-postgres-data");
+    expect(request.getRetainondelete()).toBe(true);
+    expect(request.getIgnorechangesList()).toEqual(["labels", "driver", "driverOpts"]);
+    expect(request.getProtect()).toBe(false);
+  });
+
+  it("is the database's, under the path of the image", () => {
+    const resources = plain;
+    const { inputs } = one(resources, "database-container");
+    expect(inputs.volumes).toEqual([
+      { volumeName: "budgie-postgres-data", containerPath: "/var/lib/postgresql/data" },
+    ]);
+    expect(inputs.removeVolumes).toBe(false);
+  });
+});
+
+describe("every container", () => {
+  it("is stopped gracefully, restarted after a reboot, and kept from new privileges", () => {
+    const resources = plain;
+    expect(containers(resources)).toHaveLength(3);
+    for (const { inputs, request } of containers(resources)) {
+      expect(inputs.destroyGraceSeconds).toBeGreaterThan(0);
+      expect(inputs.restart).toBe("unless-stopped");
+      expect(inputs.securityOpts).toEqual(["no-new-privileges:true"]);
+      expect(inputs.logOpts).toEqual({ "max-size": "10m", "max-file": "5" });
+      expect(inputs.wait).toBeUndefined();
+      expect(request.getDeletebeforereplace()).toBe(true);
+      expect(request.getReplaceonchangesList()).toEqual(["healthcheck", "init", "tmpfs"]);
+    }
+    expect(one(resources, "database-container").inputs.destroyGraceSeconds).toBe(60);
+  });
+
+  it("carries the labels by which the operator's commands find it", async () => {
+    const { resources } = await runProgram({ "budgie:namePrefix": "other", "budgie:httpPort": "8080" });
+    const expected = { "budgie.stack": "dev", "budgie.prefix": "other" };
+    expect(labels(one(resources, "database-container"))).toEqual({ ...expected, "budgie.role": "database" });
+    expect(labels(one(resources, "backend-container"))).toEqual({
+      ...expected,
+      "budgie.role": "backend",
+      "budgie.url": "http://localhost:8080",
+    });
+    expect(labels(one(resources, "backup-agent-container"))).toEqual({
+      ...expected,
+      "budgie.role": "backup-agent",
+      "budgie.backup-dir": `${process.cwd()}/backups`,
+      "budgie.backup-dir-shown": "./backups",
+    });
+  });
+
+  it("is named by the prefix, and so are the network and the volume", async () => {
+    const { resources } = await runProgram({ "budgie:namePrefix": "other" });
+    const named = (name: string) => one(resources, name).inputs.name;
+    expect(named("database-container")).toBe("other-db");
+    expect(named("backend-container")).toBe("other-backend");
+    expect(named("backup-agent-container")).toBe("other-backup");
+    expect(named("network")).toBe("other-network");
+    expect(named("database-volume")).toBe("other-postgres-data");
+  });
+});
+
+describe("ports", () => {
+  it("publish the API on port 80 of this machine, and the database nowhere", () => {
+    const resources = plain;
+    expect(one(resources, "backend-container").inputs.ports).toEqual([
+      { internal: 3001, external: 80, ip: "127.0.0.1" },
+    ]);
+    expect(one(resources, "database-container").inputs.ports).toEqual([]);
+    expect(one(resources, "backup-agent-container").inputs.ports).toBeUndefined();
+  });
+
+  it("publish the database on 127.0.0.1 alone, even when the API is open to the network", async () => {
+    const { resources } = await runProgram({
+      "budgie:databasePort": "5433",
+      "budgie:httpAddress": "0.0.0.0",
+    });
+    expect(one(resources, "database-container").inputs.ports).toEqual([
+      { internal: 5432, external: 5433, ip: "127.0.0.1" },
+    ]);
+  });
+});
+
+describe("secrets", () => {
+  it("are encrypted wherever the state holds them", () => {
+    const resources = configured;
+    for (const { name, inputs } of resources) {
+      const shown = JSON.stringify(withoutSecrets(inputs));
+      for (const secret of [CANARY, SESSION_CANARY, GENERATED]) expect(shown, name).not.toContain(secret);
+    }
+    expect(JSON.stringify(resources.map(({ inputs }) => inputs))).toContain(CANARY);
+  });
+
+  it("reach containers as files, never as environment, command or label", () => {
+    const resources = configured;
+    for (const { inputs } of containers(resources)) {
+      const { uploads, ...inspectable } = inputs;
+      for (const secret of [CANARY, SESSION_CANARY, GENERATED]) {
+        expect(JSON.stringify(inspectable)).not.toContain(secret);
+      }
+      expect(uploads.length).toBeGreaterThan(0);
+    }
+  });
+
+  it("reach the API's environment only when the operator chose so", async () => {
+    const config = { ...SECRETS, "budgie:backendSecretsInEnvironment": "true" };
+    const { resources } = await runProgram(config, { secretKeys: SECRET_KEYS });
+    const { inputs } = one(resources, "backend-container");
+    expect(inputs.uploads).toEqual([]);
+    expect(JSON.stringify(inputs.envs)).toContain(`DB_PASSWORD=${CANARY}`);
+    expect(JSON.stringify(withoutSecrets(inputs.envs))).not.toContain(CANARY);
+    expect(JSON.stringify(one(resources, "database-container").inputs.envs)).not.toContain(CANARY);
+  });
+
+  it("are in no command that is run, whose text a failure would show", () => {
+    const resources = configured;
+    const commands = resources.filter(({ type }) => type === "command:local:Command");
+    for (const { inputs, request } of commands) {
+      const { stdin, ...shown } = inputs;
+      expect(JSON.stringify(shown)).not.toMatch(new RegExp(`${CANARY}|${SESSION_CANARY}`));
+      expect(inputs.addPreviousOutputInEnv).toBe(false);
+      expect(inputs.logging).toBe("none");
+      expect(request.getAdditionalsecretoutputsList()).toEqual([stdin === undefined ? "stdout" : "stdin"]);
+    }
+    expect(commands.map(({ name }) => name).sort()).toEqual([
+      "backend-ready",
+      "database-initial-password",
+      "database-ready",
+    ]);
+  });
+
+  it("are generated once when they are not set: nothing that changes later generates them again", () => {
+    const resources = plain;
+    for (const name of ["database-password", "database-initial-password", "backend-session-secret"]) {
+      const { inputs, request } = one(resources, name);
+      expect(inputs.triggers).toBeUndefined();
+      expect(request.getIgnorechangesList()).toContain("create");
+    }
+  });
+
+  it("change without replacing the database's container: the role's password is not among its inputs", async () => {
+    const before = one(
+      (await runProgram(SECRETS, { secretKeys: SECRET_KEYS })).resources,
+      "database-container",
+    );
+    const changed = { ...SECRETS, "budgie:databasePassword": "another-password" };
+    const after = one(
+      (await runProgram(changed, { secretKeys: SECRET_KEYS })).resources,
+      "database-container",
+    );
+    expect(after.inputs).toEqual(before.inputs);
+  });
+});
+
+describe("order", () => {
+  it("lets the API and the backup agent wait until the database answers", () => {
+    const resources = plain;
+    for (const name of ["backend-container", "backup-agent-container"]) {
+      expect(names(one(resources, name).request)).toContain("database-ready");
+    }
+    expect(names(one(resources, "database-ready").request)).toContain("database-container");
+    expect(names(one(resources, "backend-ready").request)).toContain("backend-container");
+  });
+
+  it("keeps no path of this machine in a step", () => {
+    const resources = plain;
+    expect(one(resources, "database-ready").inputs.create).toBe(
+      "node --import tsx components/database-ready.ts",
+    );
+    expect(one(resources, "backend-image").inputs.build.context).toBe(".build/backend");
+    expect(one(resources, "backup-agent-image").inputs.build.context).toBe(".build/agent");
+  });
+});
+
+describe("the API's image", () => {
+  it("is the named one when one is named", async () => {
+    const { resources } = await runProgram({ "budgie:backendImage": "registry.example.com/budgie:1" });
+    const { inputs } = one(resources, "backend-image");
+    expect(inputs).toEqual({ name: "registry.example.com/budgie:1", keepLocally: true });
+  });
+
+  it("is built from the folder given, with its Dockerfile and stage", async () => {
+    const { resources } = await runProgram({
+      "budgie:backendContext": "./backend",
+      "budgie:backendTarget": "production",
+    });
+    const { inputs } = one(resources, "backend-image");
+    expect(inputs.build).toEqual({
+      context: `${process.cwd()}/backend`,
+      dockerfile: "Dockerfile",
+      target: "production",
+      useLegacyBuilder: true,
+    });
+    expect(inputs.name).toMatch(/^budgie-backend:[0-9a-f]{12}$/);
+    expect(inputs.triggers.content.startsWith(inputs.name.slice(-12))).toBe(true);
+  });
+});
+
+describe("without a container engine", () => {
+  it("a preview still works", () => {
+    expect(plain.length).toBeGreaterThan(10);
+  });
+
+  it("`pulumi up` stops before it touches anything, and says what to type", async () => {
+    await expect(runProgram({}, { preview: false })).rejects.toThrow(
+      [
+        "No container engine answers at unix:///nonexistent/engine.sock (there is no such socket).",
+        "Start it (`systemctl start docker`, `podman machine start`), or name another one:",
+        "  pulumi config set budgie:engineHost unix:///var/run/docker.sock",
+      ].join("\n"),
+    );
+  });
+});
+
+describe("on Podman", () => {
+  it("images have full names, and what it reads back changed is left alone", async () => {
+    const { resources } = await runProgram({ "budgie:engineHost": "unix:///run/podman/nonexistent.sock" });
+    expect(one(resources, "database-image").inputs.name).toBe("docker.io/library/postgres:16-alpine");
+    expect(one(resources, "backend-image").inputs.name).toMatch(/^localhost\/budgie-backend:/);
+    expect(one(resources, "network").request.getIgnorechangesList()).toContain("ipamOptions");
+    const { inputs, request } = one(resources, "backup-agent-container");
+    expect(inputs.securityOpts).toEqual(["no-new-privileges"]);
+    expect(request.getIgnorechangesList()).toEqual(
+      expect.arrayContaining(["capabilities", "logOpts", "ulimits"]),
+    );
+  });
+});
+
+describe("with an engine on another machine", () => {
+  it("a relative backup directory is refused: it would be on the wrong machine", async () => {
+    await expect(runProgram({ "budgie:engineHost": "tcp://127.0.0.1:1" })).rejects.toThrow(
+      "budgie:backupDir must be an absolute path there; it is ./backups.",
+    );
+  });
+});
+
+it("the outputs tell where everything is and what to type next", async () => {
+  const { outputs } = await runProgram({ "budgie:httpPort": "18080" });
+  expect(outputs.url).toBe("http://localhost:18080");
+  expect(outputs.backupDir).toBe(`${process.cwd()}/backups`);
+  expect(outputs.nextSteps).toContain("npx budgie backup");
+});
