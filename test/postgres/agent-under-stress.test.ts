@@ -1,15 +1,16 @@
 import { readdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../agent/exit-codes.ts";
-import { startAgent } from "../support/agent.ts";
+import { startAgent, type TestAgent } from "../support/agent.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 const MB = 1024 * 1024;
 
 describe("the backup agent when something gives way", () => {
   let postgres: TestPostgres;
+  let agent: TestAgent;
 
   const connect = async () => {
     const client = new pg.Client({
@@ -31,30 +32,29 @@ describe("the backup agent when something gives way", () => {
     await client.end();
   });
 
+  afterEach(() => agent.stop());
   afterAll(() => postgres?.stop());
 
   it("the disk of the backups is full: refused before it starts, with nothing written", async () => {
-    const agent = await startAgent(postgres, { database: "budgie_dev", tmpfsBytes: 32 * MB });
+    agent = await startAgent(postgres, { database: "budgie_dev", tmpfsBytes: 32 * MB });
     const { code, stderr } = await agent.run(["backup"]);
     expect(code).toBe(EXIT.noSpace);
     expect(stderr).toMatch(/Not enough space in \.\/backups: 64 MB are needed/);
     expect((await agent.exec(["ls", "/backups"])).stdout).toBe("");
-    await agent.stop();
   });
 
   it("the disk fills up during a backup: stopped while the database still has room, nothing left under a final name", async () => {
-    const agent = await startAgent(postgres, { database: "budgie_dev", tmpfsBytes: 90 * MB });
+    agent = await startAgent(postgres, { database: "budgie_dev", tmpfsBytes: 90 * MB });
     const { code, stderr } = await agent.run(["backup"]);
     expect(code, stderr).toBe(EXIT.noSpace);
     expect(stderr).toMatch(/Stopped because only \d+ MB are left/);
     expect((await agent.exec(["ls", "/backups"])).stdout).toBe("");
     expect((await agent.exec(["sh", "-c", "ls -A /backups | grep partial"])).stdout).toBe("");
     expect((await agent.run(["status"])).stdout).toContain("The last backup failed: Stopped because only");
-    await agent.stop();
   });
 
   it("the database goes away in the middle of a backup: an error, and no file", async () => {
-    const agent = await startAgent(postgres, { database: "budgie_dev" });
+    agent = await startAgent(postgres, { database: "budgie_dev" });
     const running = agent.run(["backup"]);
     const client = await connect();
     await until(async () => {
@@ -71,11 +71,10 @@ describe("the backup agent when something gives way", () => {
     expect([EXIT.failed, EXIT.databaseUnreachable], stderr).toContain(code);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect((await readdir(agent.directory)).filter(name => !name.startsWith("."))).toEqual([]);
-    await agent.stop();
   });
 
   it("six clients that reconnect all the time do not hold off a restore, and none of them sees half of it", async () => {
-    const agent = await startAgent(postgres, { database: "budgie_dev" });
+    agent = await startAgent(postgres, { database: "budgie_dev" });
     const { file } = JSON.parse((await agent.run(["backup", "--json"])).stdout);
     const first = await connect();
     await first.query("INSERT INTO entries VALUES (0, 'after the backup')");
@@ -101,7 +100,6 @@ describe("the backup agent when something gives way", () => {
     await Promise.all(clients);
     expect(code, stderr).toBe(EXIT.done);
     expect([...seen].sort()).toEqual([0, 1]);
-    await agent.stop();
   });
 });
 

@@ -1,0 +1,110 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterEach, expect, it } from "vitest";
+import { createStack, type TestStack } from "../support/stack.ts";
+
+let stack: TestStack;
+
+afterEach(() => stack?.remove());
+
+it("a replaced database was shut down, not interrupted, and has its rows", async () => {
+  stack = await createStack();
+  await stack.up();
+  await stack.sql("CREATE TABLE kept AS SELECT 42 AS answer");
+  const before = await stack.containerId("db");
+
+  await stack.set("databasePort", "0");
+  await stack.docker.getContainer(before).update({ RestartPolicy: { Name: "unless-stopped" } } as never);
+  await stack.pulumi(
+    "up",
+    "--yes",
+    "--skip-preview",
+    "--replace",
+    await urnOf("docker:index/container:Container", "database"),
+  );
+
+  expect(await stack.containerId("db")).not.toBe(before);
+  expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
+  const log = await stack.logs("db");
+  expect(log).toContain("database system was shut down at");
+  expect(log).not.toContain("interrupted");
+  await stack.requireNoChange();
+});
+
+it("no password is shown by inspect, ps, logs, the state, or what the commands print", async () => {
+  const [password, session] = ["canary-of-the-database-7f3a", "canary-of-the-sessions-91bc"];
+  stack = await createStack();
+  await stack.set("databasePassword", password, { secret: true });
+  await stack.set("sessionSecret", session, { secret: true });
+  const seen: [string, string][] = [];
+  const see = (where: string, text: string) => seen.push([where, text]);
+
+  see("up", (await stack.up()).all);
+  see("preview", (await stack.pulumi("preview", "--diff")).all);
+  see("ps", (await execa("ps", ["axeww", "-o", "args"])).stdout);
+  see("backup", (await stack.budgie(["backup"])).all);
+  see("restore", (await stack.budgie(["restore", "latest", "--yes"])).all);
+  const rotated = `${password}-next`;
+  await stack.set("databasePassword", rotated, { secret: true });
+  const database = await stack.containerId("db");
+  see("up with the next password", (await stack.up()).all);
+  expect(await stack.containerId("db"), "a new password must not replace the database").toBe(database);
+  expect((await stack.budgie(["backup"])).code).toBe(0);
+  await stack.requireNoChange();
+
+  await stack.docker.getContainer(`${stack.prefix}-db`).stop();
+  see("a failed backup", (await stack.budgie(["backup"])).all);
+  await stack.budgie(["start"]);
+  for (const service of ["db", "backend", "backup"] as const) {
+    see(
+      `inspect ${service}`,
+      JSON.stringify(await stack.docker.getContainer(`${stack.prefix}-${service}`).inspect()),
+    );
+    see(`logs ${service}`, await stack.logs(service));
+  }
+  see("export", (await stack.pulumi("stack", "export")).stdout);
+  for (const file of await readdir(stack.stateFolder, { recursive: true, withFileTypes: true })) {
+    if (file.isFile()) see(file.name, await readFile(join(file.parentPath, file.name), "latin1"));
+  }
+  for (const [where, text] of seen) {
+    expect(text.length, where).toBeGreaterThan(0);
+    for (const canary of [password, session]) {
+      expect(text.includes(canary), `${where} shows ${canary}`).toBe(false);
+      expect(
+        text.includes(Buffer.from(canary).toString("base64").slice(0, 20)),
+        `${where} shows ${canary} in base64`,
+      ).toBe(false);
+    }
+  }
+});
+
+it("a volume that was swapped for another one stops `up`, with the two ways out", async () => {
+  stack = await createStack();
+  await stack.up();
+  await stack.sql("CREATE TABLE ours AS SELECT 1");
+  expect((await stack.budgie(["backup"])).code).toBe(0);
+  await stack.destroy();
+  // What once happened to Budgie's owner: the volume is there under the right name, and its data is another's.
+  await stack.docker.getVolume(`${stack.prefix}-postgres-data`).remove();
+
+  const refused = await stack.pulumi("up", "--yes", "--skip-preview");
+
+  expect(refused.code, refused.all).not.toBe(0);
+  expect(refused.all).toContain("npx budgie restore latest");
+  expect(refused.all).toContain("npx budgie accept-database");
+  expect((await stack.budgie(["restore", "latest"])).code).toBe(0);
+  await stack.up();
+  expect(await stack.sql("SELECT count(*) FROM ours")).toBe("1");
+});
+
+async function urnOf(type: string, name: string): Promise<string> {
+  const { stdout } = await stack.pulumi("stack", "export");
+  const { resources } = (JSON.parse(stdout) as { deployment: { resources: { urn: string; type: string }[] } })
+    .deployment;
+  const found = resources.find(
+    resource => resource.type === type && resource.urn.split("::").at(-1)?.startsWith(name),
+  );
+  if (!found) throw new Error(`no ${type} named ${name} in ${resources.map(({ urn }) => urn).join("\n")}`);
+  return found.urn;
+}

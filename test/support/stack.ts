@@ -1,0 +1,186 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import { execa } from "execa";
+import { engineClient, findEngine } from "../../components/engine.ts";
+import { toolchainEnvironment } from "../../toolchain/environment.ts";
+import { freePort } from "./free-port.ts";
+
+export interface CommandResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** Both, in the order in which they came. */
+  all: string;
+}
+
+/** A stack of this project under names, ports, folders and a state of its own, on the real engine. */
+export interface TestStack {
+  name: string;
+  prefix: string;
+  url: string;
+  backupDir: string;
+  /** Everything that Pulumi keeps of the stack, for looking for what must not be in it. */
+  stateFolder: string;
+  docker: Docker;
+  /** Runs `pulumi ARGS` on this stack. */
+  pulumi(...args: string[]): Promise<CommandResult>;
+  /** `pulumi up`; throws with its output when it fails. */
+  up(): Promise<CommandResult>;
+  destroy(): Promise<CommandResult>;
+  /** The second preview, which must show no change; throws with its output when it does. */
+  requireNoChange(): Promise<void>;
+  set(setting: string, value: string, options?: { secret: boolean }): Promise<void>;
+  /** Runs `npx budgie ARGS`. */
+  budgie(args: readonly string[], options?: { input?: Buffer }): Promise<CommandResult>;
+  containerId(service: "db" | "backend" | "backup"): Promise<string>;
+  logs(service: "db" | "backend" | "backup"): Promise<string>;
+  /** SQL in the stack's own database, over its container's socket. */
+  sql(text: string): Promise<string>;
+  /** Removes everything, the volume too. */
+  remove(): Promise<void>;
+}
+
+const SERVICES = ["db", "backend", "backup"] as const;
+
+/** A stack that is configured and not yet up. */
+export async function createStack(settings: Record<string, string> = {}): Promise<TestStack> {
+  const id = randomBytes(3).toString("hex");
+  const [name, prefix] = [`test${id}`, `budgie-test-${id}`];
+  const folder = await mkdtemp(join(tmpdir(), `${prefix}-`));
+  const [stateFolder, backupDir, configFile] = [
+    join(folder, "state"),
+    join(folder, "backups"),
+    join(folder, "Pulumi.yaml"),
+  ];
+  const port = await freePort();
+  await mkdir(stateFolder);
+  await mkdir(backupDir, { mode: 0o700 });
+  await chmod(backupDir, 0o700);
+  const all = {
+    namePrefix: prefix,
+    databaseName: "budgie_dev",
+    httpPort: String(port),
+    backupDir,
+    ...settings,
+  };
+  await writeFile(
+    configFile,
+    ["config:", ...Object.entries(all).map(([k, v]) => `  budgie:${k}: ${JSON.stringify(v)}`), ""].join("\n"),
+  );
+  const environment = {
+    ...(await toolchainEnvironment()),
+    PULUMI_BACKEND_URL: `file://${stateFolder}`,
+    PULUMI_CONFIG_PASSPHRASE: "of a test",
+  };
+  const engine = await findEngine();
+  const docker = engineClient(engine.host);
+
+  const run = async (file: string, args: readonly string[], input?: Buffer): Promise<CommandResult> => {
+    const result = await execa(file, args, {
+      env: environment,
+      reject: false,
+      all: true,
+      ...(input ? { input } : { stdin: "ignore" as const }),
+    });
+    return { code: result.exitCode ?? 1, stdout: result.stdout, stderr: result.stderr, all: result.all };
+  };
+  const pulumi = (...args: string[]) =>
+    run("pulumi", [
+      ...args,
+      "--stack",
+      name,
+      "--non-interactive",
+      ...(needsConfig(args) ? ["--config-file", configFile] : []),
+    ]);
+  const succeed = async (what: string, running: Promise<CommandResult>) => {
+    const result = await running;
+    if (result.code !== 0) throw new Error(`${what} failed with exit code ${result.code}:\n${result.all}`);
+    return result;
+  };
+  const containerId = async (service: string) =>
+    (await docker.getContainer(`${prefix}-${service}`).inspect()).Id;
+
+  await succeed(
+    "pulumi stack init",
+    run("pulumi", ["stack", "init", name, "--no-select", "--non-interactive"]),
+  );
+  // Written beside the program, with nothing in it but a salt that the state has too.
+  await rm(`Pulumi.${name}.yaml`, { force: true });
+  return {
+    name,
+    prefix,
+    url: `http://127.0.0.1:${port}`,
+    backupDir,
+    stateFolder,
+    docker,
+    pulumi,
+    up: () => succeed("pulumi up", pulumi("up", "--yes", "--skip-preview")),
+    destroy: () => succeed("pulumi destroy", pulumi("destroy", "--yes", "--skip-preview")),
+    requireNoChange: async () => {
+      await succeed("The second preview", pulumi("preview", "--refresh", "--expect-no-changes", "--diff"));
+    },
+    set: async (setting, value, options) => {
+      await succeed(
+        "pulumi config set",
+        run(
+          "pulumi",
+          [
+            "config",
+            "set",
+            `budgie:${setting}`,
+            "--stack",
+            name,
+            "--config-file",
+            configFile,
+            "--non-interactive",
+            ...(options?.secret ? ["--secret"] : []),
+          ],
+          Buffer.from(value),
+        ),
+      );
+    },
+    budgie: (args, options) => run("node", ["scripts/budgie.mjs", "--stack", name, ...args], options?.input),
+    containerId,
+    logs: async service =>
+      (
+        await docker.getContainer(`${prefix}-${service}`).logs({ stdout: true, stderr: true, follow: false })
+      ).toString(),
+    sql: async text => {
+      const result = await run(
+        "node",
+        ["scripts/budgie.mjs", "--stack", name, "psql", "--", "-XAtc", text],
+        Buffer.alloc(0),
+      );
+      if (result.code !== 0) throw new Error(`psql failed:\n${result.all}`);
+      return result.stdout.trim();
+    },
+    remove: async () => {
+      await pulumi("destroy", "--yes", "--skip-preview");
+      for (const service of SERVICES)
+        await docker
+          .getContainer(`${prefix}-${service}`)
+          .remove({ force: true, v: true })
+          .catch(ignoreMissing);
+      await docker.getVolume(`${prefix}-postgres-data`).remove().catch(ignoreMissing);
+      await docker.getNetwork(`${prefix}-network`).remove().catch(ignoreMissing);
+      const images = await docker.listImages();
+      for (const tag of images
+        .flatMap(image => image.RepoTags ?? [])
+        .filter(tag => tag.includes(`${prefix}-`))) {
+        await docker.getImage(tag).remove({ force: true }).catch(ignoreMissing);
+      }
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function needsConfig([command]: readonly string[]): boolean {
+  return ["up", "preview", "destroy", "refresh"].includes(command ?? "");
+}
+
+function ignoreMissing(error: { statusCode?: number }): void {
+  if (error.statusCode !== 404) throw error;
+}
