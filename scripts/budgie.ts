@@ -30,7 +30,11 @@ const rolesOf = (names: string[]): Role[] =>
 
 const program = new Command("budgie")
   .description("Looks after Budgie's data: backups, restores, and the containers around them")
-  .option("--stack <name>", "which stack, when several are on this engine", process.env.BUDGIE_STACK)
+  .option(
+    "--stack <name>",
+    "which stack, by its name or its prefix, when several are on this engine",
+    process.env.BUDGIE_STACK,
+  )
   .exitOverride()
   .showHelpAfterError("(npx budgie --help shows what can be said)");
 

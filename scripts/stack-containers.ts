@@ -18,7 +18,9 @@ export interface StackContainer {
 
 /** The containers of one stack. Nothing of another stack's is ever in it. */
 export interface Stack {
+  /** As Pulumi names it, e.g. dev. Two on one engine may share it; they do not share the prefix. */
   name: string;
+  prefix: string;
   containers: StackContainer[];
 }
 
@@ -37,13 +39,13 @@ export async function findStack(wanted: string | undefined): Promise<Stack> {
   }
   const client = engineClient(engine.host);
   const listed = await client.listContainers({ all: true, filters: { label: ["budgie.role"] } });
-  const stacks = new Map<string, StackContainer[]>();
+  const stacks = new Map<string, Stack>();
   for (const info of listed) {
-    const name = info.Labels["budgie.stack"];
-    const role = ROLES.find(known => known === info.Labels["budgie.role"]);
-    if (!name || !role) continue;
-    const containers = stacks.get(name) ?? [];
-    containers.push({
+    const { "budgie.stack": name, "budgie.prefix": prefix, "budgie.role": label } = info.Labels;
+    const role = ROLES.find(known => known === label);
+    if (!name || !prefix || !role) continue;
+    const stack = stacks.get(prefix) ?? { name, prefix, containers: [] };
+    stack.containers.push({
       role,
       name: (info.Names[0] ?? info.Id).replace(/^\//, ""),
       running: info.State === "running",
@@ -51,39 +53,43 @@ export async function findStack(wanted: string | undefined): Promise<Stack> {
       labels: info.Labels,
       container: client.getContainer(info.Id),
     });
-    stacks.set(name, containers);
+    stacks.set(prefix, stack);
   }
-  return choose(stacks, wanted);
+  return choose([...stacks.values()], wanted);
 }
 
-/** Pure choice among the stacks that are there. Throws a Stop as `findStack` says. */
-export function choose(stacks: ReadonlyMap<string, StackContainer[]>, wanted: string | undefined): Stack {
-  const names = [...stacks.keys()].sort();
-  const name = wanted ?? (names.length === 1 ? names[0] : undefined);
-  if (names.length === 0) {
+/** Pure choice among the stacks that are there, by name or by prefix. Throws a Stop as `findStack` says. */
+export function choose(stacks: readonly Stack[], wanted: string | undefined): Stack {
+  if (stacks.length === 0) {
     throw new Stop(
       EXIT.engineOrContainerMissing,
       "No Budgie stack is on this container engine.",
       "Bring one up: npm run up",
     );
   }
-  if (name === undefined) {
+  const fitting = stacks.filter(
+    ({ name, prefix }) => wanted === undefined || wanted === name || wanted === prefix,
+  );
+  const shown = stacks.map(({ name, prefix }) => `${name} (${prefix})`).sort();
+  const [stack, another] = fitting;
+  if (!stack) {
     throw new Stop(
       EXIT.usage,
-      `There are several stacks here: ${names.join(", ")}.`,
-      `Say which one: npx budgie --stack ${names[0]} …`,
-    );
-  }
-  const containers = stacks.get(name);
-  if (!containers) {
-    throw new Stop(
-      EXIT.usage,
-      `There is no stack ${name} here; there is ${names.join(", ")}.`,
+      `There is no stack ${wanted} here; there is ${shown.join(", ")}.`,
       "Check the spelling, or DOCKER_HOST.",
     );
   }
+  if (another) {
+    const next =
+      wanted === undefined ? `npx budgie --stack ${stack.name} …` : `npx budgie --stack ${stack.prefix} …`;
+    throw new Stop(
+      EXIT.usage,
+      `There are several stacks here: ${shown.join(", ")}.`,
+      `Say which one: ${next}`,
+    );
+  }
   const order = (container: StackContainer) => ROLES.indexOf(container.role);
-  return { name, containers: [...containers].sort((a, b) => order(a) - order(b)) };
+  return { ...stack, containers: [...stack.containers].sort((a, b) => order(a) - order(b)) };
 }
 
 /** Throws a Stop when the stack has no such container, or when it must run and does not. */

@@ -3,25 +3,34 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { locate } from "../../scripts/restore-database.ts";
-import { choose, type StackContainer } from "../../scripts/stack-containers.ts";
+import { choose, type Stack } from "../../scripts/stack-containers.ts";
 
 describe("which stack a command is for", () => {
-  const stacks = (...names: string[]) => new Map(names.map(name => [name, [] as StackContainer[]]));
+  const stack = (name: string, prefix = "budgie"): Stack => ({ name, prefix, containers: [] });
 
   it("is the only one there is", () => {
-    expect(choose(stacks("dev"), undefined).name).toBe("dev");
+    expect(choose([stack("dev")], undefined).name).toBe("dev");
   });
 
   it("must be said when there are several, for none is guessed", () => {
-    expect(() => choose(stacks("dev", "prod"), undefined)).toThrow(
-      "There are several stacks here: dev, prod.",
+    const both = [stack("dev"), stack("prod", "budgie-prod")];
+    expect(() => choose(both, undefined)).toThrow(
+      "There are several stacks here: dev (budgie), prod (budgie-prod).",
     );
-    expect(choose(stacks("dev", "prod"), "prod").name).toBe("prod");
+    expect(choose(both, "prod").prefix).toBe("budgie-prod");
+  });
+
+  it("is told apart by its prefix when two have one name", () => {
+    const twins = [stack("dev"), stack("dev", "budgie-try")];
+    expect(() => choose(twins, "dev")).toThrow(
+      "There are several stacks here: dev (budgie), dev (budgie-try).",
+    );
+    expect(choose(twins, "budgie-try").prefix).toBe("budgie-try");
   });
 
   it("must exist", () => {
-    expect(() => choose(stacks("dev"), "prd")).toThrow("There is no stack prd here; there is dev.");
-    expect(() => choose(stacks(), undefined)).toThrow("No Budgie stack is on this container engine.");
+    expect(() => choose([stack("dev")], "prd")).toThrow("There is no stack prd here; there is dev (budgie).");
+    expect(() => choose([], undefined)).toThrow("No Budgie stack is on this container engine.");
   });
 });
 
