@@ -89,11 +89,9 @@ async function built(): Promise<PulumiCli> {
         "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": `v${VERSION}`,
       });
       const host = "pulumi-language-nodejs";
-      await goBuild(
-        "language-host",
-        `github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/${host}`,
-        join(unfinished, host),
-      );
+      const source = `github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/${host}`;
+      await goBuild("language-host", source, join(unfinished, `${host}-host`));
+      await goBuild("language-host", ".", join(unfinished, host));
     }),
   );
   return { folder, version: VERSION, origin: "stand-in" };

@@ -5,7 +5,7 @@ import { toolchainEnvironment } from "./environment.ts";
 import { prepareLocalState, STACK, stackNames } from "./local-state.ts";
 import { projectFolder } from "./project.ts";
 import { runThrough } from "./run-tool.ts";
-import { runMain, sayDone, ToolchainError } from "./say.ts";
+import { runMain, say, sayDone, ToolchainError } from "./say.ts";
 import { withoutSalt } from "./stack-file.ts";
 
 await runMain(async () => {
@@ -42,24 +42,20 @@ async function pulumi(env: NodeJS.ProcessEnv, args: string[]): Promise<string> {
   return result.stdout;
 }
 
+/** From the stack's own outputs, as far as they are there. */
 async function sayWhatIsThere(env: NodeJS.ProcessEnv): Promise<void> {
-  const outputs = JSON.parse(await pulumi(env, ["stack", "output", "--json", "--stack", STACK])) as Record<
-    string,
-    unknown
-  >;
-  sayDone("Budgie is running.");
-  for (const [name, value] of Object.entries(outputs)) {
-    process.stderr.write(`    ${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
-  }
-  process.stderr.write(
-    [
-      "",
-      "    npm run status                how the data is doing",
-      "    npm run backup                a backup now",
-      "    npm run restore -- latest     the newest backup back into the database",
-      "    npm run pulumi -- preview     what Pulumi would change; -- destroy takes the stack down and keeps the data",
-      '    eval "$(npm run -s shell-env)"   plain `pulumi` in this shell',
-      "",
-    ].join("\n"),
-  );
+  const json = await pulumi(env, ["stack", "output", "--json", "--stack", STACK]);
+  const { url, backupDir, nextSteps } = JSON.parse(json) as Record<string, unknown>;
+  sayDone(`Budgie is running${url ? ` at ${url}` : ""}.`);
+  const steps = [
+    ...(Array.isArray(nextSteps) ? nextSteps : []),
+    "npm run pulumi -- preview          # any Pulumi command",
+    'eval "$(npm run -s shell-env)"     # then plain pulumi works in this shell',
+  ];
+  const lines = [
+    ...(backupDir ? [`Backups are kept in ${backupDir}.`] : []),
+    "What to type next:",
+    ...steps.map(step => `    ${step}`),
+  ];
+  for (const line of lines) say(line);
 }

@@ -184,3 +184,23 @@ describe("the entry", () => {
     );
   });
 });
+
+it("has a lock file that names the packages of every platform, without which npm ci refuses to install", async () => {
+  const lock = JSON.parse(await readFile(join(projectFolder, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  const missing = Object.entries(lock.packages).flatMap(([path, entry]) =>
+    Object.keys(entry.optionalDependencies ?? {}).filter(name => !isLocked(lock.packages, path, name)),
+  );
+  expect(missing).toEqual([]);
+});
+
+/** Looks where Node would: beside the package, and in every folder above it. */
+function isLocked(packages: Record<string, unknown>, path: string, name: string): boolean {
+  const above = path
+    .split("/node_modules/")
+    .map((_, index, parts) => parts.slice(0, index + 1).join("/node_modules/"));
+  return [...above.map(folder => `${folder}/node_modules/${name}`), `node_modules/${name}`].some(
+    at => at in packages,
+  );
+}
