@@ -35,36 +35,42 @@ export async function presentBaseImages(engine: Engine): Promise<Record<string, 
   const docker = engineClient(engine.host);
   const origins: Record<string, ImageOrigin> = {};
   for (const image of baseImages) {
-    const origin = await presentImage(docker, image);
-    if (!origin) return undefined;
-    origins[image.name] = origin;
+    const present = await presentImage(docker, image);
+    if (present === "none" || present === "outdated stand-in") return undefined;
+    origins[image.name] = present;
   }
   return origins;
 }
 
 /**
- * Sees to it that the engine has the base images: there already, else pulled, else assembled. A stand-in is replaced by
- * the official image as soon as a registry answers.
+ * Sees to it that the engine has the base images: there already, else pulled, else assembled. A stand-in stays one even
+ * when a registry answers later: the official PostgreSQL sorts text differently, and on a volume that the stand-in made
+ * its indexes would be wrong without a word. The operator decides that, with a backup (docs/toolchain.md).
  */
 export async function ensureBaseImages(engine: Engine): Promise<Record<string, ImageOrigin>> {
   const docker = engineClient(engine.host);
   const origins: Record<string, ImageOrigin> = {};
   let registryAnswers = true;
   for (const image of baseImages) {
-    const present = await presentImage(docker, image);
-    if (present !== "official" && registryAnswers) registryAnswers = await pull(docker, image);
-    const origin = present === "official" || registryAnswers ? "official" : "stand-in";
-    if (origin === "stand-in" && present !== "stand-in") await assemble(docker, image);
-    origins[image.name] = origin;
+    let present = await presentImage(docker, image);
+    if (present === "none" && registryAnswers) {
+      registryAnswers = await pull(docker, image);
+      if (registryAnswers) present = "official";
+    }
+    if (present === "none" || present === "outdated stand-in") await assemble(docker, image);
+    origins[image.name] = present === "official" ? "official" : "stand-in";
   }
   return origins;
 }
 
-async function presentImage(docker: Docker, image: BaseImage): Promise<ImageOrigin | undefined> {
+async function presentImage(
+  docker: Docker,
+  image: BaseImage,
+): Promise<ImageOrigin | "outdated stand-in" | "none"> {
   const labels = await imageLabels(docker, fullName(image));
-  if (!labels) return undefined;
+  if (!labels) return "none";
   if (labels[STAND_IN_LABEL] !== "true") return "official";
-  return labels[STAND_IN_KEY_LABEL] === (await recipeKey(image)) ? "stand-in" : undefined;
+  return labels[STAND_IN_KEY_LABEL] === (await recipeKey(image)) ? "stand-in" : "outdated stand-in";
 }
 
 async function imageLabels(docker: Docker, name: string): Promise<Record<string, string> | undefined> {
