@@ -37,21 +37,7 @@ const db = new Database(
   onEngine,
 );
 
-const backend = new Backend(
-  "backend",
-  {
-    place,
-    source: settings.backend,
-    database: db.connection,
-    sessionSecret: settings.sessionSecret,
-    http: { address: settings.httpAddress, port: settings.httpPort },
-    frontendUrl: settings.frontendUrl,
-    secretsInEnvironment: settings.backendSecretsInEnvironment,
-  },
-  onEngine,
-);
-
-new BackupAgent(
+const agent = new BackupAgent(
   "backup-agent",
   {
     place,
@@ -60,6 +46,21 @@ new BackupAgent(
     backupDirShown: settings.backupDir,
     format: settings.backupFormat,
     destroyGraceSeconds,
+  },
+  onEngine,
+);
+
+const backend = new Backend(
+  "backend",
+  {
+    place,
+    source: settings.backend,
+    database: db.connection,
+    after: agent.databaseIdentity,
+    sessionSecret: settings.sessionSecret,
+    http: { address: settings.httpAddress, port: settings.httpPort },
+    frontendUrl: settings.frontendUrl,
+    secretsInEnvironment: settings.backendSecretsInEnvironment,
   },
   onEngine,
 );

@@ -2,11 +2,11 @@ import { Command, Option } from "commander";
 import { backup } from "./backup.ts";
 import { type CatalogueEntry, listBackups } from "./catalogue.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
-import { explain } from "./explain.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { REASONS } from "./manifest.ts";
 import { humanSize, type Reporter, terminalReporter } from "./reporter.ts";
 import { restore, undoRestore } from "./restore.ts";
+import { runCommandLine } from "./run-command-line.ts";
 import { serve } from "./serve.ts";
 import { readSettings } from "./settings.ts";
 import { readStatus, type Status } from "./status.ts";
@@ -16,6 +16,9 @@ const json = new Option(
   "--json",
   "print one JSON value on standard output, and everything else on standard error",
 );
+
+/** Set by commands that end without an error and yet with something to tell. */
+let outcome: number = EXIT.done;
 
 const program = new Command("budgie-agent")
   .description("Budgie's backup agent")
@@ -64,7 +67,7 @@ program
     if (options.json) printJson(results);
     if (results.length === 0)
       throw new Stop(EXIT.unusableBackup, "There is no backup to verify.", "Take one: npx budgie backup");
-    if (results.some(({ good }) => !good)) process.exitCode = EXIT.unusableBackup;
+    if (results.some(({ good }) => !good)) outcome = EXIT.unusableBackup;
   });
 
 program
@@ -102,7 +105,7 @@ program
     const status = await readStatus(readSettings(process.env));
     if (options.json) printJson(status);
     else printStatus(status, terminalReporter(false));
-    if (!status.fine) process.exitCode = EXIT.notFine;
+    if (!status.fine) outcome = EXIT.notFine;
   });
 
 program
@@ -158,12 +161,7 @@ function printStatus(status: Status, report: Reporter): void {
   if (status.fine) report.done("Everything is as it should be");
 }
 
-async function main(): Promise<void> {
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    process.exitCode = explain(error);
-  }
-}
-
-void main();
+void runCommandLine(async () => {
+  await program.parseAsync();
+  return outcome;
+});

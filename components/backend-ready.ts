@@ -1,9 +1,9 @@
 // A step of `pulumi up`: waits until the API answers GET /health where it is published.
-import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
-import { runInContainer } from "../scripts/run-in-container.ts";
+import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { engineClient, isLocal } from "./engine.ts";
+import { httpStatus } from "./http-status.ts";
 import { lastLines, runStep, StepFailure } from "./step-main.ts";
 
 interface Input {
@@ -51,8 +51,8 @@ async function healthProblem(container: Docker.Container, input: Input): Promise
 async function fetchHealth(host: string, port: number): Promise<string | undefined> {
   const url = `http://${host}:${port}/health`;
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
-    return answer.ok ? undefined : `${url} answers ${answer.status}`;
+    const status = await httpStatus(url);
+    return status === 200 ? undefined : `${url} answers ${status}`;
   } catch {
     return `${url} does not answer`;
   }
@@ -60,13 +60,9 @@ async function fetchHealth(host: string, port: number): Promise<string | undefin
 
 async function insideHealth(container: Docker.Container, port: number): Promise<string | undefined> {
   const url = `http://127.0.0.1:${port}/health`;
-  const [out, err] = [new PassThrough().resume(), new PassThrough().resume()];
+  const ask = `fetch("${url}").then(a => process.exit(a.ok ? 0 : 1), () => process.exit(1))`;
   try {
-    const code = await runInContainer(
-      container,
-      ["node", "-e", `fetch("${url}").then(a => process.exit(a.ok ? 0 : 1), () => process.exit(1))`],
-      { stdout: out, stderr: err },
-    );
+    const { code } = await collectFromContainer(container, ["node", "-e", ask]);
     return code === 0 ? undefined : `${url} does not answer well inside the container`;
   } catch {
     return "the container is not running";

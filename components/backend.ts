@@ -13,6 +13,8 @@ export interface BackendArgs {
   place: Place;
   source: BackendSource;
   database: DatabaseConnection;
+  /** What must hold of the database before the API may write to it. */
+  after: pulumi.Resource;
   /** The key of its sessions. @default generated once and kept in the state */
   sessionSecret?: pulumi.Output<string> | undefined;
   /** Where it is published on the engine's machine. */
@@ -137,7 +139,7 @@ function createContainer(
       init: true,
       destroyGraceSeconds: DESTROY_GRACE_SECONDS,
     },
-    containerOptions(place, parent, [database.ready]),
+    containerOptions(place, parent, [database.ready, args.after]),
   );
 }
 

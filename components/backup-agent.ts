@@ -4,6 +4,7 @@ import { bundle } from "./bundle.ts";
 import type { DatabaseConnection } from "./database.ts";
 import { spelling } from "./engine.ts";
 import { containerBase, containerOptions, type Place } from "./place.ts";
+import { step } from "./step.ts";
 
 export interface BackupAgentArgs {
   place: Place;
@@ -19,17 +20,30 @@ export interface BackupAgentArgs {
 
 const PASSFILE = "/run/secrets/pgpass";
 const BACKUPS = "/backups";
-/** Files belong to the backup directory's owner, and a throw-away server runs as its own user. */
-const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL"];
+/**
+ * Files belong to the backup directory's owner, and a throw-away server runs as its own user. Spelt as the engine reads
+ * them back: without CAP_ the container would be replaced after every refresh.
+ */
+const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL"].map(
+  name => `CAP_${name}`,
+);
 
 /** The container beside the database in which every backup and restore happens. */
 export class BackupAgent extends pulumi.ComponentResource {
   readonly container: docker.Container;
+  /** What to depend on: when it is there, the database is the one that the stack's backups came from. */
+  readonly databaseIdentity: pulumi.Resource;
 
   constructor(name: string, args: BackupAgentArgs, opts: pulumi.ComponentResourceOptions) {
     super("budgie:stack:BackupAgent", name, {}, opts);
     const image = createImage(name, args.place, this);
     this.container = createContainer(name, args, image, this);
+    this.databaseIdentity = step(
+      `${name}-database-identity`,
+      "database-identity",
+      { engine: args.place.engine.host, container: this.container.id, database: args.database.container },
+      { parent: this },
+    );
     this.registerOutputs({ container: this.container.name });
   }
 }

@@ -1,10 +1,8 @@
 // A step of `pulumi up`: waits until the database truly answers, refuses another environment's data, and makes the role's
 // password the configured one.
-import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
-import { runInContainer } from "../scripts/run-in-container.ts";
+import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { engineClient } from "./engine.ts";
 import { scramVerifier } from "./scram.ts";
 import { lastLines, runStep, StepFailure } from "./step-main.ts";
@@ -134,11 +132,7 @@ async function passwordOpens(container: Docker.Container, input: Input): Promise
   );
 }
 
-interface Answer {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+type Answer = Awaited<ReturnType<typeof collectFromContainer>>;
 
 /** Over TCP on the loopback address, which the image trusts: no password is needed. */
 function query(container: Docker.Container, input: Input, database: string, sql: string) {
@@ -151,19 +145,12 @@ async function run(
   command: readonly string[],
   stdin?: string,
 ): Promise<Answer | undefined> {
-  const [out, err] = [new PassThrough(), new PassThrough()];
-  const texts = Promise.all([text(out), text(err)]);
   try {
-    const code = await runInContainer(container, command, {
-      stdout: out,
-      stderr: err,
-      environment: { PGCONNECT_TIMEOUT: "5" },
-      ...(stdin === undefined ? {} : { stdin: Readable.from([stdin]) }),
-    });
-    out.end();
-    err.end();
-    const [stdout, stderr] = await texts;
-    return { code, stdout, stderr };
+    return await collectFromContainer(
+      container,
+      command,
+      stdin === undefined ? undefined : Buffer.from(stdin),
+    );
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode === 409) return undefined; // Not running, or restarting.
     throw error;

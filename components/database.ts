@@ -27,6 +27,8 @@ export interface DatabaseConnection {
   name: string;
   user: string;
   password: pulumi.Output<string>;
+  /** The container's id: another one may have another database in it. */
+  container: pulumi.Output<string>;
   /** What to depend on: when it is there, the database answers and takes this password. */
   ready: pulumi.Resource;
 }
@@ -68,6 +70,7 @@ export class Database extends pulumi.ComponentResource {
       name: args.databaseName,
       user: USER,
       password,
+      container: this.container.id,
       ready,
     };
     this.registerOutputs({ container: this.container.name, volume: this.volume.name });

@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from "commander";
-import { explain } from "../agent/explain.ts";
+import { EXIT } from "../agent/exit-codes.ts";
+import { runCommandLine } from "../agent/run-command-line.ts";
 import { runAgent, withRawTerminal } from "./agent-command.ts";
 import { backupDatabase } from "./backup-database.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
@@ -39,8 +40,9 @@ const program = new Command("budgie")
   .showHelpAfterError("(npx budgie --help shows what can be said)");
 
 const stack = () => findStack(program.opts<{ stack?: string }>().stack);
+let outcome: number = EXIT.done;
 const finish = (code: number) => {
-  process.exitCode = code;
+  outcome = code;
 };
 
 program
@@ -171,4 +173,7 @@ function withoutFrames(log: Buffer): string {
   return text;
 }
 
-program.parseAsync().catch(error => finish(explain(error)));
+void runCommandLine(async () => {
+  await program.parseAsync();
+  return outcome;
+});

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { EXIT, Stop } from "../agent/exit-codes.ts";
+import { httpStatus } from "../components/http-status.ts";
 import { collectFromContainer } from "./run-in-container.ts";
 import { containerOf, ROLES, type Role, type Stack, type StackContainer } from "./stack-containers.ts";
 
@@ -81,8 +82,8 @@ async function databaseNotReady({ container }: StackContainer): Promise<string |
 async function backendNotReady(url: string | undefined): Promise<string | null> {
   if (!url) return null;
   try {
-    const response = await fetch(new URL("/health", url), { signal: AbortSignal.timeout(3000) });
-    return response.ok ? null : `${url}/health answers ${response.status}`;
+    const status = await httpStatus(`${url}/health`);
+    return status === 200 ? null : `${url}/health answers ${status}`;
   } catch (error) {
     return `${url}/health does not answer (${(error as Error).message})`;
   }

@@ -11,6 +11,8 @@ const api = async (path: string, options: { method?: string; body?: unknown; coo
   const response = await fetch(`${stack.url}/api${path}`, {
     method: options.method ?? (options.body ? "POST" : "GET"),
     headers: {
+      // A connection kept from before a restart would break under the next request.
+      connection: "close",
       ...(options.body ? { "content-type": "application/json" } : {}),
       ...(options.cookie ? { cookie: options.cookie } : {}),
     },

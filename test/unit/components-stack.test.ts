@@ -168,6 +168,7 @@ describe("secrets", () => {
     }
     expect(commands.map(({ name }) => name).sort()).toEqual([
       "backend-ready",
+      "backup-agent-database-identity",
       "database-initial-password",
       "database-ready",
     ]);
@@ -204,6 +205,11 @@ describe("order", () => {
     }
     expect(names(one(resources, "database-ready").request)).toContain("database-container");
     expect(names(one(resources, "backend-ready").request)).toContain("backend-container");
+  });
+
+  it("lets the API write only to the database that the backups came from", () => {
+    expect(names(one(plain, "backend-container").request)).toContain("backup-agent-database-identity");
+    expect(names(one(plain, "backup-agent-database-identity").request)).toContain("backup-agent-container");
   });
 
   it("keeps no path of this machine in a step", () => {

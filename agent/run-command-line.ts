@@ -1,8 +1,21 @@
 import { CommanderError } from "commander";
 import { EXIT, Stop } from "./exit-codes.ts";
 
+/**
+ * Runs a command line and makes its outcome the process's exit code. Until the outcome is known it is a failure: a process
+ * that ends because nothing is left to wait for has not done what it was asked.
+ */
+export async function runCommandLine(work: () => Promise<number>): Promise<void> {
+  process.exitCode = EXIT.failed;
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    process.exitCode = explain(error);
+  }
+}
+
 /** Prints an error as one line of what and why and one of what to type next, never a stack trace; returns the exit code. */
-export function explain(error: unknown): number {
+function explain(error: unknown): number {
   // The argument parser has printed its own line already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (error instanceof Stop) {
