@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
+import { Refusal } from "./components/refusal.ts";
 
 /** Where Pulumi.yaml is; relative paths in settings begin here. */
 export const PROJECT_FOLDER = dirname(fileURLToPath(import.meta.url));
@@ -165,8 +166,7 @@ export interface Configuration {
 }
 
 /**
- * Reads the stack's configuration. Whatever is wrong is said in one message, thrown as a `pulumi.RunError`, which Pulumi
- * shows without a stack trace.
+ * Reads the stack's configuration. Whatever is wrong is said in one message, thrown as a `Refusal`.
  */
 export function readSettings(): Settings {
   const secretNames: unknown = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
@@ -178,7 +178,7 @@ export function readSettings(): Settings {
   });
 }
 
-/** Throws a `pulumi.RunError` that names every problem. */
+/** Throws a `Refusal` that names every problem. */
 export function parseSettings(configuration: Configuration): Settings {
   const values: Partial<Record<SettingName, unknown>> = {};
   const problems: Problem[] = [];
@@ -197,7 +197,7 @@ export function parseSettings(configuration: Configuration): Settings {
   }
   problems.push(...unknownNames(configuration));
   problems.push(...contradictions(values as Partial<Values>));
-  if (problems.length > 0) throw new pulumi.RunError(describe(problems, configuration.stack));
+  if (problems.length > 0) throw new Refusal(describe(problems, configuration.stack));
   return toSettings(values as Values, configuration.stack);
 }
 

@@ -3,10 +3,11 @@ import { PROJECT_FOLDER, type Settings } from "../settings.ts";
 import { backupDirectoryPath, createBackupDirectory } from "./backup-directory.ts";
 import { type Engine, findEngine, unreachable } from "./engine.ts";
 import { httpPortProblem } from "./http-port.ts";
+import { Refusal } from "./refusal.ts";
 
 /**
  * Looks at the machine before anything is declared, so that what would fail half-way is refused while nothing has been
- * touched. A preview only warns, and makes nothing: it may run on another machine. Throws a `pulumi.RunError`.
+ * touched. A preview only warns, and makes nothing: it may run on another machine. Throws a `Refusal`.
  */
 export async function prepare(settings: Settings): Promise<{ engine: Engine; backupDirectory: string }> {
   try {
@@ -19,7 +20,7 @@ export async function prepare(settings: Settings): Promise<{ engine: Engine; bac
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
     return { engine, backupDirectory };
   } catch (error) {
-    throw new pulumi.RunError((error as Error).message);
+    throw new Refusal((error as Error).message);
   }
 }
 
