@@ -33,7 +33,7 @@ it("a replaced database was shut down, not interrupted, and has its rows", async
 });
 
 it("no password is shown by inspect, ps, logs, the state, or what the commands print", async () => {
-  const [password, session] = ["canary-of-the-database-7f3a", "canary-of-the-sessions-91bc"];
+  const [password, session] = ["canary-of-the-database-7f3a5d", "canary-of-the-sessions-91bc-2e7d40"];
   stack = await createStack();
   await stack.set("databasePassword", password, { secret: true });
   await stack.set("sessionSecret", session, { secret: true });

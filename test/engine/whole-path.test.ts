@@ -48,7 +48,7 @@ it("a household's data outlives restarts, a bad change, destroy and up", async (
   expect(await whoIs(cookie)).toMatchObject({ authenticated: true });
 
   const backup = await budgie("backup");
-  expect(backup).toMatch(/\[✓\] Backup created successfully! \(Size: \d+K\)\n\[i\] Total backups: 1\n$/);
+  expect(backup).toMatch(/\[✓\] Backup created successfully! \(Size: [\d.]+K\)\n\[i\] Total backups: 1$/);
   const [file = ""] = (await readdir(stack.backupDir)).filter(name => name.endsWith(".sql"));
   expect(((await stat(join(stack.backupDir, file))).mode & 0o777).toString(8)).toBe("600");
   expect((await stat(join(stack.backupDir, file))).uid).toBe((await stat(stack.backupDir)).uid);
