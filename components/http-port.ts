@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import type Docker from "dockerode";
 import { type Engine, engineClient, isLocal } from "./engine.ts";
 
 /**
@@ -12,12 +13,11 @@ export async function httpPortProblem(
   http: { address: string; port: number },
 ): Promise<string | undefined> {
   if (!isLocal(engine.host) || !engine.reachable) return undefined;
-  const containers = await engineClient(engine.host).listContainers();
-  const holder = containers.find(({ Ports: ports }) =>
+  const client = engineClient(engine.host);
+  if (await ownApiHolds(client, namePrefix, http.port)) return undefined;
+  const holder = (await client.listContainers()).find(({ Ports: ports }) =>
     ports.some(port => port.PublicPort === http.port && overlaps(port.IP, http.address)),
   );
-  if (holder?.Labels["budgie.prefix"] === namePrefix && holder.Labels["budgie.role"] === "backend")
-    return undefined;
   if (!holder && !(await isTaken(http.address, http.port))) return undefined;
   const who = holder ? `the container ${holder.Names[0]?.slice(1)}` : "another program";
   return [
@@ -25,6 +25,18 @@ export async function httpPortProblem(
     "Stop it, or choose another port:",
     "  pulumi config set budgie:httpPort 8080",
   ].join("\n");
+}
+
+/** By what it was made with: between two restarts of an API that does not stay up, the engine lists no port. */
+async function ownApiHolds(client: Docker, namePrefix: string, port: number): Promise<boolean> {
+  const label = [`budgie.prefix=${namePrefix}`, "budgie.role=backend"];
+  const [own] = await client.listContainers({
+    filters: { label, status: ["running", "restarting"] },
+  });
+  if (!own) return false;
+  const { HostConfig: made } = await client.getContainer(own.Id).inspect();
+  const bindings = Object.values((made.PortBindings ?? {}) as Record<string, { HostPort: string }[] | null>);
+  return bindings.some(list => list?.some(binding => binding.HostPort === String(port)));
 }
 
 function overlaps(one: string | undefined, other: string): boolean {

@@ -3,6 +3,7 @@ import { PROJECT_FOLDER, type Settings } from "../settings.ts";
 import { backupDirectoryPath, createBackupDirectory } from "./backup-directory.ts";
 import { type Engine, findEngine, unreachable } from "./engine.ts";
 import { httpPortProblem } from "./http-port.ts";
+import { namePrefixProblem } from "./name-prefix.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
@@ -13,6 +14,8 @@ export async function prepare(settings: Settings): Promise<{ engine: Engine; bac
   try {
     const engine = await findEngine(settings.engineHost);
     if (!engine.reachable) refuse(unreachable(engine));
+    const prefixProblem = await namePrefixProblem(engine, settings.namePrefix, settings.stack);
+    if (prefixProblem) refuse(prefixProblem);
     const http = { address: settings.httpAddress, port: settings.httpPort };
     const portProblem = await httpPortProblem(engine, settings.namePrefix, http);
     if (portProblem) refuse(portProblem);
