@@ -41,7 +41,9 @@ try {
       await run.agent();
       await run.plain();
     }
-    console.log(`pair ${pair + 1}: pg_dump ${plain.at(-1)?.toFixed(2)} s, backup ${agents.at(-1)?.toFixed(2)} s`);
+    console.log(
+      `pair ${pair + 1}: pg_dump ${plain.at(-1)?.toFixed(2)} s, backup ${agents.at(-1)?.toFixed(2)} s`,
+    );
   }
   const { stdout: size } = await agent.exec(["sh", "-c", "cat /backups/budgie_*.sql | wc -c"]);
   console.log(`dump of ${(Number(size) / 1e6).toFixed(0)} MB, medians of ${PAIRS}:`);
