@@ -27,6 +27,7 @@ export async function restoreDatabase(
   if (!options.json) {
     const code = await runAgent(stack, command);
     if (code !== EXIT.done) return code;
+    process.stdout.write("[i] Step 5/5: the backend\n");
     return (await wantsRestart(options)) ? restartBackend(stack) : leaveBackend();
   }
   const { code, stdout } = await askAgent(stack, command);

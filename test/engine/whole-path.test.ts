@@ -63,7 +63,7 @@ it("a household's data outlives restarts, a bad change, destroy and up", async (
   expect(await whoIs(cookie), JSON.stringify(accident)).toEqual({ authenticated: false });
 
   const restored = await budgie("restore", join(stack.backupDir, file), "--yes");
-  for (const step of [1, 2, 3, 4]) expect(restored).toContain(`Step ${step}/5`);
+  for (const step of [1, 2, 3, 4, 5]) expect(restored).toContain(`Step ${step}/5`);
   expect(await whoIs(cookie)).toMatchObject({ authenticated: true });
 
   const database = await stack.containerId("db");
