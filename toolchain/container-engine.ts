@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { confirm } from "@inquirer/prompts";
 import { execa } from "execa";
+import { parse } from "yaml";
 import { type Engine, findEngine } from "../components/engine.ts";
 import { exclusively, logFolder } from "./cache.ts";
+import { STACK } from "./local-state.ts";
+import { projectFolder } from "./project.ts";
 import { runLogged, tail } from "./run-tool.ts";
 import { say, step, ToolchainError } from "./say.ts";
 
@@ -23,26 +26,41 @@ const START_DEADLINE_MS = 90_000;
  * installed. Throws with what to install or start when it can do neither.
  */
 export async function containerEngine(): Promise<RunningEngine> {
-  const found = await findEngine();
-  if (found.reachable) return { ...found, isDefault: found.host === DEFAULT_HOST };
-  if (process.env.DOCKER_HOST) {
-    throw new ToolchainError(
-      `The container engine that DOCKER_HOST names does not answer: ${found.host} (${found.problem}). ` +
-        "Start it, or unset DOCKER_HOST.",
-    );
-  }
-  if (found.host !== DEFAULT_HOST && !found.host.startsWith("unix://")) {
-    throw new ToolchainError(
-      `The container engine of the current docker context does not answer: ${found.host} (${found.problem}). ` +
-        "Start it, or choose another context: docker context use default",
-    );
+  const setting = await engineSetting();
+  const found = await find(setting);
+  if (found.reachable) return found;
+  if (setting)
+    throw silent(found, "the setting budgie:engineHost names", "pulumi config rm budgie:engineHost");
+  if (process.env.DOCKER_HOST) throw silent(found, "DOCKER_HOST names", "unset DOCKER_HOST");
+  if (!found.host.startsWith("unix://")) {
+    throw silent(found, "the current docker context names", "docker context use default");
   }
   return exclusively("container-engine", async () => {
-    const meanwhile = await findEngine();
-    if (meanwhile.reachable) return { ...meanwhile, isDefault: meanwhile.host === DEFAULT_HOST };
+    const meanwhile = await find();
+    if (meanwhile.reachable) return meanwhile;
     if (!(await installed("dockerd")) && !(await installed("podman"))) await installDocker(found);
     return start(found);
   });
+}
+
+async function find(setting?: string): Promise<RunningEngine> {
+  const engine = await findEngine(setting);
+  return { ...engine, isDefault: engine.host === DEFAULT_HOST };
+}
+
+function silent(engine: Engine, named: string, wayOut: string): ToolchainError {
+  return new ToolchainError(
+    `The container engine that ${named} does not answer: ${engine.host} (${engine.problem}).\n` +
+      `Start it, or do without: ${wayOut}`,
+  );
+}
+
+/** The engine that the stack's own settings name. */
+async function engineSetting(): Promise<string | undefined> {
+  const text = await readFile(join(projectFolder, `Pulumi.${STACK}.yaml`), "utf8").catch(() => "");
+  const settings = parse(text) as { config?: Record<string, unknown> } | null;
+  const host = settings?.config?.["budgie:engineHost"];
+  return typeof host === "string" && host !== "" ? host : undefined;
 }
 
 async function start(found: Engine): Promise<RunningEngine> {
@@ -106,8 +124,8 @@ async function startDetached(
 async function untilItAnswers(log: string, exit: { code?: number } = {}): Promise<RunningEngine> {
   const deadline = Date.now() + START_DEADLINE_MS;
   for (;;) {
-    const engine = await findEngine();
-    if (engine.reachable) return { ...engine, isDefault: engine.host === DEFAULT_HOST };
+    const engine = await find();
+    if (engine.reachable) return engine;
     if (exit.code !== undefined || Date.now() > deadline) {
       const why =
         exit.code === undefined ? `did not answer in ${START_DEADLINE_MS / 1000} s` : "ended at once";
