@@ -48,10 +48,19 @@ function parse<Input>(json: string): Input {
 }
 
 function fail(error: unknown): never {
-  const message = error instanceof Error ? error.message : String(error);
-  const next = error instanceof StepFailure ? error.next : "pulumi up";
+  const { message, next } = asFailure(error);
   process.stderr.write(`${message}\nWhat to type next:\n${next.replace(/^/gm, "  ")}\n`);
   process.exit(1);
+}
+
+function asFailure(error: unknown): StepFailure {
+  if (error instanceof StepFailure) return error;
+  const { code, statusCode, message } = error as Error & { code?: string; statusCode?: number };
+  if (statusCode === 404) return new StepFailure("The container is gone.", "pulumi up --refresh");
+  if (code && ["ENOENT", "ECONNREFUSED", "EACCES"].includes(code)) {
+    return new StepFailure(`The container engine does not answer: ${message}.`, "npm run up");
+  }
+  return new StepFailure(message, "pulumi up");
 }
 
 /** The last lines that a container wrote, without the secrets given. */
