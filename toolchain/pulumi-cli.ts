@@ -81,8 +81,11 @@ async function downloaded(): Promise<PulumiCli | undefined> {
 }
 
 async function built(): Promise<PulumiCli> {
-  const modules = ["pulumi-cli", "language-host"].map(name => join(projectFolder, "toolchain", name));
-  const key = await contentKey(modules, VERSION, process.arch);
+  // This file too: which programs it builds, and under which names, is part of what the folder holds.
+  const sources = ["pulumi-cli", "language-host", "pulumi-cli.ts"].map(name =>
+    join(projectFolder, "toolchain", name),
+  );
+  const key = await contentKey(sources, VERSION, process.arch);
   const folder = await builtOnce("pulumi-cli", key, unfinished =>
     step("Building the Pulumi CLI from its sources (about 8 minutes on two cores)", async () => {
       await goBuild("pulumi-cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", join(unfinished, "pulumi"), {

@@ -78,6 +78,9 @@ describe("the agent is killed (-9) while it works", () => {
     expect((await readdir(agent.directory)).filter(name => name.startsWith(".partial"))).toEqual([]);
   });
 
+  /** Moments after which the work takes less time than the kill. */
+  const mayBeDone = ["Step 4/5", "Database restored"];
+
   const restoreKilled = async (moment: KillMoment, expected: number[]) => {
     if ((await rowCount()) !== ROWS_NOW) {
       await query("INSERT INTO entries VALUES (0, 'acknowledged after the backup')");
@@ -99,7 +102,7 @@ describe("the agent is killed (-9) while it works", () => {
   it.each(["Step 1/5", "Backup created", "Step 2/5", "Step 3/5", "Step 4/5", "Database restored"])(
     "in a restore, at '%s': nothing is lost, and the same command again finishes the job",
     async text => {
-      await restoreKilled({ afterText: text }, text === "Database restored" ? [KILLED, EXIT.done] : [KILLED]);
+      await restoreKilled({ afterText: text }, mayBeDone.includes(text) ? [KILLED, EXIT.done] : [KILLED]);
     },
   );
 
