@@ -1,14 +1,21 @@
 import { createHash } from "node:crypto";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Transform, type Writable } from "node:stream";
+import { Transform, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { createGzip } from "node:zlib";
 import { backupName, manifestName } from "./backup-name.ts";
 import { listBackups, newestGood } from "./catalogue.ts";
-import { dump } from "./dump.ts";
+import { DUMP_SESSION, dump, dumpInto } from "./dump.ts";
 import type { DumpFingerprint } from "./dump-fingerprint.ts";
-import { keepReserve, openPartial, type PartialFile, removeLeftovers, requireSpace } from "./durable-file.ts";
+import {
+  flushMeanwhile,
+  keepReserve,
+  openPartial,
+  type PartialFile,
+  removeLeftovers,
+  requireSpace,
+} from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { judgeIdentity, readIdentity, saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
@@ -46,6 +53,7 @@ export async function backupUnderLock(
   lock: Lock,
   report: Reporter,
 ): Promise<Manifest> {
+  await endOrphans(lock);
   await removeLeftovers(settings.backupDir, settings.stack);
   const facts = await factsOf(settings);
   const identity = await recordIdentityOnce(settings, facts);
@@ -70,6 +78,13 @@ export async function backupUnderLock(
   report.done(`Backup created successfully! (Size: ${humanSize(bytes)})`);
   report.info(`Total backups: ${(await listBackups(settings)).length}`);
   return manifest;
+}
+
+/** A pg_dump whose agent was killed writes on into its file, unwatched. Under the lock, every dump there is is such a one. */
+async function endOrphans({ session }: Lock): Promise<void> {
+  await session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [
+    DUMP_SESSION,
+  ]);
 }
 
 async function factsOf(settings: AgentSettings): Promise<ServerFacts> {
@@ -132,17 +147,15 @@ async function writeDump(
   const partial = await openPartial(settings.backupDir, settings.stack, name);
   const progress = report.progress("dumping", null);
   try {
-    const file = partial.sink();
-    const compressed = format === "sql.gz" ? hashingGzip() : null;
     const reserve = keepReserve(settings.backupDir, settings.backupDirShown);
-    const stages: Writable[] = compressed
-      ? [compressed.gzip, compressed.hash, reserve, file]
-      : [reserve, file];
-    const fingerprint = await dump(settings.database, stages, signal, bytes => progress.at(bytes));
-    const sha256 = compressed?.digest() ?? fingerprint.sha256;
+    const onBytes = (bytes: number) => progress.at(bytes);
+    const written =
+      format === "sql"
+        ? await writePlain(partial, settings.database, reserve, signal, onBytes)
+        : await writeCompressed(partial, settings.database, reserve, signal, onBytes);
     const { size } = await stat(partial.path);
     await publish(partial, name);
-    return { fingerprint, bytes: size, sha256 };
+    return { ...written, bytes: size };
   } catch (error) {
     await partial.discard();
     throw error;
@@ -151,18 +164,38 @@ async function writeDump(
   }
 }
 
-function hashingGzip() {
+type Content = Pick<Written, "fingerprint" | "sha256">;
+
+async function writePlain(
+  partial: PartialFile,
+  database: string,
+  reserve: Transform,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<Content> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, next) => next() });
+  const stages = [reserve, flushMeanwhile(partial.handle), nowhere];
+  const fingerprint = await dumpInto(partial.handle, database, stages, signal, onBytes);
+  return { fingerprint, sha256: fingerprint.sha256 };
+}
+
+async function writeCompressed(
+  partial: PartialFile,
+  database: string,
+  reserve: Transform,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<Content> {
   const sha256 = createHash("sha256");
-  return {
-    gzip: createGzip({ level: 6, chunkSize: 1 << 18 }),
-    hash: new Transform({
-      transform(chunk: Buffer, _encoding, next) {
-        sha256.update(chunk);
-        next(null, chunk);
-      },
-    }),
-    digest: () => sha256.digest("hex"),
-  };
+  const gzip = createGzip({ level: 6, chunkSize: 1 << 18 });
+  const hash = new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      sha256.update(chunk);
+      next(null, chunk);
+    },
+  });
+  const fingerprint = await dump(database, [gzip, hash, reserve, partial.sink()], signal, onBytes);
+  return { fingerprint, sha256: sha256.digest("hex") };
 }
 
 async function publish(partial: PartialFile, name: string): Promise<void> {

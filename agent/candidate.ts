@@ -40,12 +40,12 @@ export async function loadCandidate(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<ReadDump> {
-  const { process, finished } = startWriter(
+  const { input, finished } = startWriter(
     "psql",
     ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", `--dbname=${candidate}`],
     signal,
   );
-  const fed = await readDump(path, shown, process.stdin, progress, signal).catch((error: Error) => error);
+  const fed = await readDump(path, shown, input, progress, signal).catch((error: Error) => error);
   const end = await finished;
   if (signal.aborted) throw signal.reason;
   if (end.code !== 0) {

@@ -1,5 +1,5 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import { type ChildProcess, spawn } from "node:child_process";
+import { Readable, type Writable } from "node:stream";
 
 /** The last of a program's error output: enough to say why, bounded whatever it prints. */
 const KEPT_ERROR_BYTES = 4096;
@@ -11,29 +11,34 @@ export interface Finished {
   errors: string;
 }
 
-interface Started<Process> {
-  process: Process;
+export interface StartedReader {
+  process: ChildProcess;
+  /** What it writes, when that goes through a pipe; empty otherwise. */
+  output: AsyncIterable<Buffer>;
   finished: Promise<Finished>;
 }
 
-/** Starts a program whose standard output is read, such as pg_dump. Stopped when `signal` aborts. */
+export interface StartedWriter {
+  process: ChildProcess;
+  input: Writable;
+  finished: Promise<Finished>;
+}
+
+/** Starts a program that writes, such as pg_dump, into a pipe or an open file. Stopped when `signal` aborts. */
 export function startReader(
   program: string,
   args: readonly string[],
+  into: "pipe" | number,
   signal?: AbortSignal,
-): Started<ChildProcessByStdio<null, Readable, Readable>> {
-  const process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...(signal ? { signal } : {}) });
-  return { process, finished: finish(process) };
+): StartedReader {
+  const process = spawn(program, args, { stdio: ["ignore", into, "pipe"], ...(signal ? { signal } : {}) });
+  return { process, output: process.stdout ?? Readable.from([]), finished: finish(process) };
 }
 
 /** Starts a program that is fed through its standard input, such as psql. Stopped when `signal` aborts. */
-export function startWriter(
-  program: string,
-  args: readonly string[],
-  signal?: AbortSignal,
-): Started<ChildProcessByStdio<Writable, null, Readable>> {
+export function startWriter(program: string, args: readonly string[], signal?: AbortSignal): StartedWriter {
   const process = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], ...(signal ? { signal } : {}) });
-  return { process, finished: finish(process) };
+  return { process, input: process.stdin, finished: finish(process) };
 }
 
 /** `exit code 1: the last lines of its error output` */
@@ -42,9 +47,9 @@ export function describeEnd({ code, signal, errors }: Finished): string {
   return errors ? `${how}: ${errors}` : how;
 }
 
-function finish(process: ChildProcessByStdio<Writable | null, Readable | null, Readable>): Promise<Finished> {
+function finish(process: ChildProcess): Promise<Finished> {
   let errors = "";
-  process.stderr.setEncoding("utf8").on("data", (text: string) => {
+  process.stderr?.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(-KEPT_ERROR_BYTES);
   });
   return new Promise(resolve => {

@@ -27,7 +27,7 @@ export interface PartialFile {
 export async function openPartial(directory: string, stack: string, label: string): Promise<PartialFile> {
   const path = join(directory, `${PARTIAL}${stack}-${label}`);
   await unlink(path).catch(ignoreAbsent);
-  const handle = await open(path, "wx", 0o600);
+  const handle = await open(path, "wx+", 0o600);
   const { uid, gid } = await stat(directory);
   await handle.chown(uid, gid).catch(ignoreNotPermitted);
   return {
@@ -110,6 +110,40 @@ export function keepReserve(directory: string, shown: string): Transform {
           "Free some space there, or move old backups elsewhere, then run the same command again.",
         ),
       );
+    },
+  });
+}
+
+const FLUSH_EVERY_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Passes chunks on and has the disk write them meanwhile, so that the fsync at the end finds little left to do. A failed
+ * flush fails the stream: the kernel reports a lost write once, and the fsync at the end may not hear of it again.
+ */
+export function flushMeanwhile(handle: FileHandle): Transform {
+  let unflushed = 0;
+  let flushing: Promise<void> | null = null;
+  let failure: Error | null = null;
+  return new Transform({
+    highWaterMark: 1 << 20,
+    transform(chunk: Buffer, _encoding, next) {
+      unflushed += chunk.length;
+      if (unflushed >= FLUSH_EVERY_BYTES && !flushing) {
+        unflushed = 0;
+        flushing = handle.datasync().then(
+          () => {
+            flushing = null;
+          },
+          (error: Error) => {
+            failure = error;
+          },
+        );
+      }
+      next(failure, chunk);
+    },
+    async flush(done) {
+      await flushing;
+      done(failure);
     },
   });
 }

@@ -59,7 +59,7 @@ describe("the backup agent when something gives way", () => {
     const client = await connect();
     await until(async () => {
       const { rowCount } = await client.query(
-        "SELECT FROM pg_stat_activity WHERE application_name = 'pg_dump'",
+        "SELECT FROM pg_stat_activity WHERE application_name = 'budgie dump'",
       );
       return rowCount === 1;
     });
