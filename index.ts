@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import { Backend } from "./components/backend.ts";
 import { BackupAgent } from "./components/backup-agent.ts";
+import { BackupGates } from "./components/backup-gates.ts";
 import { Database } from "./components/database.ts";
 import { spelling } from "./components/engine.ts";
 import { labelsOf, type Place } from "./components/place.ts";
@@ -64,6 +65,8 @@ const backend = new Backend(
   },
   onEngine,
 );
+
+new BackupGates("backup-gates", { place, database: db, agent, backend }, onEngine);
 
 export const url = backend.url;
 export const backupDir = backupDirectory;

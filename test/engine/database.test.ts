@@ -8,30 +8,6 @@ let stack: TestStack;
 
 afterEach(() => stack?.remove());
 
-it("a replaced database was shut down, not interrupted, and has its rows", async () => {
-  stack = await createStack();
-  await stack.up();
-  await stack.sql("CREATE TABLE kept AS SELECT 42 AS answer");
-  const before = await stack.containerId("db");
-
-  await stack.set("databasePort", "0");
-  await stack.docker.getContainer(before).update({ RestartPolicy: { Name: "unless-stopped" } } as never);
-  await stack.pulumi(
-    "up",
-    "--yes",
-    "--skip-preview",
-    "--replace",
-    await urnOf("docker:index/container:Container", "database"),
-  );
-
-  expect(await stack.containerId("db")).not.toBe(before);
-  expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
-  const log = await stack.logs("db");
-  expect(log).toContain("database system was shut down at");
-  expect(log).not.toContain("interrupted");
-  await stack.requireNoChange();
-});
-
 it("no password is shown by inspect, ps, logs, the state, or what the commands print", async () => {
   const [password, session] = ["canary-of-the-database-7f3a5d", "canary-of-the-sessions-91bc-2e7d40"];
   stack = await createStack();
@@ -97,14 +73,3 @@ it("a volume that was swapped for another one stops `up`, with the two ways out"
   await stack.up();
   expect(await stack.sql("SELECT count(*) FROM ours")).toBe("1");
 });
-
-async function urnOf(type: string, name: string): Promise<string> {
-  const { stdout } = await stack.pulumi("stack", "export");
-  const { resources } = (JSON.parse(stdout) as { deployment: { resources: { urn: string; type: string }[] } })
-    .deployment;
-  const found = resources.find(
-    resource => resource.type === type && resource.urn.split("::").at(-1)?.startsWith(name),
-  );
-  if (!found) throw new Error(`no ${type} named ${name} in ${resources.map(({ urn }) => urn).join("\n")}`);
-  return found.urn;
-}

@@ -70,7 +70,7 @@ export async function createStack(settings: Record<string, string> = {}): Promis
     configFile,
     ["config:", ...Object.entries(all).map(([k, v]) => `  budgie:${k}: ${JSON.stringify(v)}`), ""].join("\n"),
   );
-  const environment = {
+  const environment: NodeJS.ProcessEnv = {
     ...(await toolchainEnvironment()),
     PULUMI_BACKEND_URL: `file://${stateFolder}`,
     PULUMI_CONFIG_PASSPHRASE: "of a test",
@@ -158,6 +158,7 @@ export async function createStack(settings: Record<string, string> = {}): Promis
       return result.stdout.trim();
     },
     remove: async () => {
+      environment.BUDGIE_SKIP_BACKUP = "1";
       await pulumi("destroy", "--yes", "--skip-preview");
       for (const service of SERVICES)
         await docker

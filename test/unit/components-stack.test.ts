@@ -158,7 +158,10 @@ describe("secrets", () => {
 
   it("are in no command that is run, whose text a failure would show", () => {
     const resources = configured;
-    const commands = resources.filter(({ type }) => type === "command:local:Command");
+    const all = resources.filter(({ type }) => type === "command:local:Command");
+    const gate = one(resources, "backup-gates-before-change");
+    expect(JSON.stringify(gate.inputs)).not.toMatch(new RegExp(`${CANARY}|${SESSION_CANARY}`));
+    const commands = all.filter(({ name }) => name !== gate.name);
     for (const { inputs, request } of commands) {
       const { stdin, ...shown } = inputs;
       expect(JSON.stringify(shown)).not.toMatch(new RegExp(`${CANARY}|${SESSION_CANARY}`));
@@ -205,6 +208,13 @@ describe("order", () => {
     }
     expect(names(one(resources, "database-ready").request)).toContain("database-container");
     expect(names(one(resources, "backend-ready").request)).toContain("backend-container");
+  });
+
+  it("lets the backup agent, which the gate needs, and the API outlive the gate", () => {
+    const gate = one(plain, "backup-gates-before-change");
+    expect(names(gate.request)).toContain("backup-agent-container");
+    expect(names(gate.request)).toContain("backend-ready");
+    expect(gate.inputs.delete).toBe("node --import tsx components/backup-gate.ts");
   });
 
   it("lets the API write only to the database that the backups came from", () => {

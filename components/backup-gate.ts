@@ -1,0 +1,56 @@
+// What Pulumi runs before it replaces or removes the database: takes a backup, and fails when there is none.
+import type Docker from "dockerode";
+import { collectFromContainer } from "../scripts/run-in-container.ts";
+import { engineClient, findEngine, unreachable } from "./engine.ts";
+import { runStep, StepFailure } from "./step-main.ts";
+
+interface Input {
+  engine: string;
+  namePrefix: string;
+}
+
+/** A household's ledger is dumped in seconds; what takes longer than this is stuck. */
+const DEADLINE_SECONDS = 3600;
+
+const WITHOUT_BACKUP =
+  "BUDGIE_SKIP_BACKUP=1 pulumi up     # or destroy; DANGER: goes on without a backup, and what is lost then is lost";
+
+await runStep<Input>(DEADLINE_SECONDS, async input => {
+  if (process.env.BUDGIE_SKIP_BACKUP === "1") {
+    process.stderr.write("WARNING: BUDGIE_SKIP_BACKUP=1: the database is changed WITHOUT a backup.\n");
+    return "No backup was taken.";
+  }
+  const engine = await findEngine(input.engine);
+  if (!engine.reachable) throw refusal(unreachable(engine), "pulumi up");
+  const agent = await runningContainer(engineClient(engine.host), `${input.namePrefix}-backup`);
+  await runningContainer(engineClient(engine.host), `${input.namePrefix}-db`);
+  const { code, stdout, stderr } = await collectFromContainer(agent, [
+    "budgie-agent",
+    "backup",
+    "--reason",
+    "before-change",
+  ]);
+  if (code === 0) return stdout.trim();
+  throw refusal(stderr.trim() || `The backup ended with exit code ${code}.`, "npx budgie status");
+});
+
+/** Without either container there is nothing to take a backup with, or of. */
+async function runningContainer(client: Docker, name: string): Promise<Docker.Container> {
+  const container = client.getContainer(name);
+  const state = await container.inspect().then(
+    ({ State: state }) => state.Status,
+    () => "missing",
+  );
+  if (state === "running") return container;
+  throw refusal(
+    `The container ${name} is ${state}.`,
+    state === "missing" ? "pulumi up --refresh" : "npx budgie start",
+  );
+}
+
+function refusal(why: string, next: string): StepFailure {
+  return new StepFailure(
+    `The database is about to be replaced or removed, and no backup of it could be taken. Nothing of it was touched.\n${why}`,
+    `${next}\n${WITHOUT_BACKUP}`,
+  );
+}

@@ -1,0 +1,40 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Backend } from "./backend.ts";
+import type { BackupAgent } from "./backup-agent.ts";
+import type { Database } from "./database.ts";
+import type { Place } from "./place.ts";
+
+export interface BackupGatesArgs {
+  place: Place;
+  database: Database;
+  agent: BackupAgent;
+  backend: Backend;
+}
+
+/**
+ * What stands between Pulumi and the database: a resource whose deletion takes a backup, and fails when the backup fails.
+ *
+ * Its trigger is the database container's id, so the engine replaces it with every other database container; and because
+ * the old container is deleted before the new one is made, all that depends on it by a replacing input is deleted before
+ * that. So the order of any `up` that replaces the database, and of `destroy`, is: backup, then the database. A failing
+ * deletion ends the update with the database untouched.
+ */
+export class BackupGates extends pulumi.ComponentResource {
+  constructor(name: string, args: BackupGatesArgs, opts: pulumi.ComponentResourceOptions) {
+    super("budgie:stack:BackupGates", name, {}, opts);
+    new command.local.Command(
+      `${name}-before-change`,
+      {
+        create: "exit 0",
+        delete: "node --import tsx components/backup-gate.ts",
+        stdin: pulumi.jsonStringify({ engine: args.place.engine.host, namePrefix: args.place.namePrefix }),
+        triggers: [args.database.container.id],
+        addPreviousOutputInEnv: false,
+      },
+      // The agent takes the backup, so it must still be there; and a `destroy` that is refused should leave the API running.
+      { parent: this, dependsOn: [args.agent.container, args.agent.databaseIdentity, args.backend.ready] },
+    );
+    this.registerOutputs({});
+  }
+}
