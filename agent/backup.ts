@@ -22,7 +22,7 @@ import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import type { Manifest, Reason } from "./manifest.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
-import { connect, readServerFacts, type ServerFacts } from "./server.ts";
+import { readServerFacts, type ServerFacts } from "./server.ts";
 import type { AgentSettings, BackupFormat } from "./settings.ts";
 
 export interface BackupOptions {
@@ -55,7 +55,7 @@ export async function backupUnderLock(
 ): Promise<Manifest> {
   await endOrphans(lock);
   await removeLeftovers(settings.backupDir, settings.stack);
-  const facts = await factsOf(settings);
+  const facts = await readServerFacts(settings);
   const identity = await recordIdentityOnce(settings, facts);
   await requireSpace(settings.backupDir, settings.backupDirShown, await expectedBytes(settings));
   const startedAt = new Date();
@@ -85,15 +85,6 @@ async function endOrphans({ session }: Lock): Promise<void> {
   await session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [
     DUMP_SESSION,
   ]);
-}
-
-async function factsOf(settings: AgentSettings): Promise<ServerFacts> {
-  const client = await connect(settings, settings.database);
-  try {
-    return await readServerFacts(client);
-  } finally {
-    await client.end();
-  }
 }
 
 /** The first backup says which database this stack's is. Every later one is compared with that, and says how it came out. */

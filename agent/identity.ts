@@ -5,7 +5,7 @@ import { newestGood } from "./catalogue.ts";
 import { replaceFile } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { Manifest } from "./manifest.ts";
-import { connect, readServerFacts, type ServerFacts } from "./server.ts";
+import { readServerFacts, type ServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 
 /**
@@ -67,7 +67,7 @@ export function judgeIdentity(
 
 /** Throws a Stop naming both ways out when the database is not the one that it was. */
 export async function checkIdentity(settings: AgentSettings): Promise<ServerFacts> {
-  const facts = await factsOf(settings);
+  const facts = await readServerFacts(settings);
   const wrong = judgeIdentity(await readIdentity(settings), await newestGood(settings), facts);
   if (wrong === null) return facts;
   throw new Stop(
@@ -79,18 +79,9 @@ export async function checkIdentity(settings: AgentSettings): Promise<ServerFact
 
 /** Makes the database that is there the one that belongs to this stack, empty or not. */
 export async function acceptDatabase(settings: AgentSettings): Promise<ServerFacts> {
-  const facts = await factsOf(settings);
+  const facts = await readServerFacts(settings);
   await saveIdentity(settings, facts.systemIdentifier, facts.tables === 0);
   return facts;
-}
-
-async function factsOf(settings: AgentSettings): Promise<ServerFacts> {
-  const client = await connect(settings, settings.database);
-  try {
-    return await readServerFacts(client);
-  } finally {
-    await client.end();
-  }
 }
 
 /** A directory brought from elsewhere has manifests and no record: the newest one that counts is as good. */

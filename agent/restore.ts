@@ -24,7 +24,7 @@ import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import { totalRows } from "./manifest.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
-import { connect, connectToMaintenance, databaseExists, majorVersion } from "./server.ts";
+import { connectToMaintenance, databaseExists, majorVersion, readServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases, swap } from "./swap.ts";
 
@@ -98,7 +98,8 @@ async function restoreUnderLock(
 
   report.info(`Step 4/5: putting it in the place of ${settings.database}`);
   const previousDatabase = await swapIn(settings, lock, candidate);
-  await saveIdentity(settings, await identityOf(settings), loaded.tables.length === 0);
+  const { systemIdentifier } = await readServerFacts(settings);
+  await saveIdentity(settings, systemIdentifier, loaded.tables.length === 0);
   const rows = totalRows(loaded.tables);
   report.done(`Database restored. Tables: ${loaded.tables.length}, rows: ${rows}`);
   if (previousDatabase)
@@ -129,17 +130,14 @@ export function undoRestore(settings: AgentSettings, report: Reporter): Promise<
         );
       }
       const previousDatabase = await swapIn(settings, lock, newest);
-      await saveIdentity(settings, await identityOf(settings));
-      const client = await connect(settings, settings.database);
-      const { rows } = await client
-        .query<{ n: number }>("SELECT count(*)::int AS n FROM pg_stat_user_tables")
-        .finally(() => client.end());
-      report.done(`${newest} is ${settings.database} again. Tables: ${rows[0]?.n ?? 0}`);
+      const { systemIdentifier, tables } = await readServerFacts(settings);
+      await saveIdentity(settings, systemIdentifier, tables === 0);
+      report.done(`${newest} is ${settings.database} again. Tables: ${tables}`);
       if (previousDatabase) report.info(`What was there until now is kept as ${previousDatabase}`);
       return {
         source: newest,
         database: settings.database,
-        tables: rows[0]?.n ?? 0,
+        tables,
         rows: 0,
         safetyBackup: null,
         previousDatabase,
@@ -314,18 +312,6 @@ async function loadAndCompare(
   for (const what of comparison.notCompared) report.warn(`Not compared: ${what}`);
   await carryOver(lock.session, settings, candidate);
   return { loaded: restored, comparison };
-}
-
-async function identityOf(settings: AgentSettings): Promise<string> {
-  const client = await connect(settings, settings.database);
-  try {
-    const { rows } = await client.query<{ id: string }>(
-      "SELECT system_identifier::text AS id FROM pg_control_system()",
-    );
-    return rows[0]?.id as string;
-  } finally {
-    await client.end();
-  }
 }
 
 type DiscardableSource = BackupSource & { shown: string; discard(): Promise<void> };

@@ -66,7 +66,17 @@ export async function databaseExists(client: pg.Client, database: string): Promi
   return rowCount === 1;
 }
 
-export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
+/** What there is to know about the stack's database. Throws a Stop when it cannot be reached. */
+export async function readServerFacts(settings: AgentSettings): Promise<ServerFacts> {
+  const client = await connect(settings, settings.database);
+  try {
+    return await queryFacts(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function queryFacts(client: pg.Client): Promise<ServerFacts> {
   const { rows } = await client.query<{
     system_identifier: string;
     server_version: string;

@@ -1,5 +1,6 @@
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
+import { withoutFrames } from "./container-log.ts";
 
 /** Why a step failed, in the operator's words, and what to type next. */
 export class StepFailure extends Error {
@@ -70,18 +71,8 @@ export async function lastLines(
   secrets: readonly string[] = [],
 ): Promise<string> {
   const raw = await container.logs({ stdout: true, stderr: true, tail: lines, follow: false });
-  const log = secrets.filter(Boolean).reduce((log, secret) => log.replaceAll(secret, "***"), plain(raw));
+  const log = secrets
+    .filter(Boolean)
+    .reduce((log, secret) => log.replaceAll(secret, "***"), withoutFrames(raw));
   return log.trimEnd() || "(it wrote nothing)";
-}
-
-/** Undoes the engine's framing: 8 bytes before each piece, the last four of them its length. */
-function plain(raw: Buffer): string {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  while (at + 8 <= raw.length && [0, 1, 2].includes(raw[at] ?? -1)) {
-    const length = raw.readUInt32BE(at + 4);
-    pieces.push(raw.subarray(at + 8, at + 8 + length));
-    at += 8 + length;
-  }
-  return (at === 0 ? raw : Buffer.concat(pieces)).toString("utf8");
 }

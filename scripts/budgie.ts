@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from "commander";
 import { EXIT } from "../agent/exit-codes.ts";
 import { runCommandLine } from "../agent/run-command-line.ts";
+import { withoutFrames } from "../components/container-log.ts";
 import { runAgent, withRawTerminal } from "./agent-command.ts";
 import { backupDatabase } from "./backup-database.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
@@ -160,17 +161,6 @@ async function showLogs(roles: Role[], follow: boolean, tail: string): Promise<v
       process.stdout.write(withoutFrames(await container.logs({ ...options, follow: false })));
     }
   }
-}
-
-/** The engine puts eight bytes before each piece of a log, the last four of them its length. */
-function withoutFrames(log: Buffer): string {
-  let text = "";
-  for (let at = 0; at + 8 <= log.length; ) {
-    const end = at + 8 + log.readUInt32BE(at + 4);
-    text += log.toString("utf8", at + 8, end);
-    at = end;
-  }
-  return text;
 }
 
 void runCommandLine(async () => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Docker from "dockerode";
 import pg from "pg";
+import { withoutFrames } from "../../components/container-log.ts";
 import { freePort } from "./free-port.ts";
 
 const READY_WITHIN_MS = 60_000;
@@ -121,15 +122,4 @@ function removeWhenThisProcessEnds(id: string): () => void {
 
 function ignoreMissing(error: { statusCode?: number }): void {
   if (error.statusCode !== 404) throw error;
-}
-
-/** The engine frames each piece of a log with eight bytes, the last four of them its length. */
-function withoutFrames(log: Buffer): string {
-  let text = "";
-  for (let at = 0; at + 8 <= log.length; ) {
-    const end = at + 8 + log.readUInt32BE(at + 4);
-    text += log.toString("utf8", at + 8, end);
-    at = end;
-  }
-  return text;
 }
