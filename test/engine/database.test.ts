@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { afterEach, expect, it } from "vitest";
 import { createStack, type TestStack } from "../support/stack.ts";
@@ -16,9 +17,9 @@ it("no password is shown by inspect, ps, logs, the state, or what the commands p
   const seen: [string, string][] = [];
   const see = (where: string, text: string) => seen.push([where, text]);
 
+  const commandLines = watchCommandLines();
   see("up", (await stack.up()).all);
   see("preview", (await stack.pulumi("preview", "--diff")).all);
-  see("ps", (await execa("ps", ["axeww", "-o", "args"])).stdout);
   see("backup", (await stack.budgie(["backup"])).all);
   see("restore", (await stack.budgie(["restore", "latest", "--yes"])).all);
   const rotated = `${password}-next`;
@@ -28,6 +29,7 @@ it("no password is shown by inspect, ps, logs, the state, or what the commands p
   expect(await stack.containerId("db"), "a new password must not replace the database").toBe(database);
   expect((await stack.budgie(["backup"])).code).toBe(0);
   await stack.requireNoChange();
+  see("ps, all the while", await commandLines.stop());
 
   await stack.docker.getContainer(`${stack.prefix}-db`).stop();
   see("a failed backup", (await stack.budgie(["backup"])).all);
@@ -73,3 +75,23 @@ it("a volume that was swapped for another one stops `up`, with the two ways out"
   await stack.up();
   expect(await stack.sql("SELECT count(*) FROM ours")).toBe("1");
 });
+
+/** Every command line that `ps` shows from now on, containers' included, several times a second. */
+function watchCommandLines(): { stop(): Promise<string> } {
+  const seen = new Set<string>();
+  let goOn = true;
+  const watching = (async () => {
+    while (goOn) {
+      const { stdout } = await execa("ps", ["axww", "-o", "args"]);
+      for (const line of stdout.split("\n")) seen.add(line);
+      await delay(100);
+    }
+  })();
+  return {
+    stop: async () => {
+      goOn = false;
+      await watching;
+      return [...seen].join("\n");
+    },
+  };
+}
