@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Transform, Writable } from "node:stream";
+import { Transform } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { createGzip } from "node:zlib";
 import { backupName, manifestName } from "./backup-name.ts";
@@ -9,19 +9,20 @@ import { listBackups, newestGood } from "./catalogue.ts";
 import { DUMP_SESSION, dump, dumpInto } from "./dump.ts";
 import type { DumpFingerprint } from "./dump-fingerprint.ts";
 import {
-  flushMeanwhile,
+  backgroundFlush,
   keepReserve,
   openPartial,
   type PartialFile,
   removeLeftovers,
   requireSpace,
+  reserveGuard,
 } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { judgeIdentity, readIdentity, saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import type { Manifest, Reason } from "./manifest.ts";
-import { humanSize, type Reporter } from "./reporter.ts";
+import { humanSize, type Progress, type Reporter } from "./reporter.ts";
 import { readServerFacts, type ServerFacts } from "./server.ts";
 import type { AgentSettings, BackupFormat } from "./settings.ts";
 
@@ -138,12 +139,10 @@ async function writeDump(
   const partial = await openPartial(settings.backupDir, settings.stack, name);
   const progress = report.progress("dumping", null);
   try {
-    const reserve = keepReserve(settings.backupDir, settings.backupDirShown);
-    const onBytes = (bytes: number) => progress.at(bytes);
     const written =
       format === "sql"
-        ? await writePlain(partial, settings.database, reserve, signal, onBytes)
-        : await writeCompressed(partial, settings.database, reserve, signal, onBytes);
+        ? await writePlain(settings, partial, progress, signal)
+        : await writeCompressed(settings, partial, progress, signal);
     const { size } = await stat(partial.path);
     await publish(partial, name);
     return { ...written, bytes: size };
@@ -158,24 +157,29 @@ async function writeDump(
 type Content = Pick<Written, "fingerprint" | "sha256">;
 
 async function writePlain(
+  settings: AgentSettings,
   partial: PartialFile,
-  database: string,
-  reserve: Transform,
+  progress: Progress,
   signal: AbortSignal,
-  onBytes: (bytes: number) => void,
 ): Promise<Content> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, next) => next() });
-  const stages = [reserve, flushMeanwhile(partial.handle), nowhere];
-  const fingerprint = await dumpInto(partial.handle, database, stages, signal, onBytes);
+  const keepReserve = reserveGuard(settings.backupDir, settings.backupDirShown);
+  const flush = backgroundFlush(partial.handle);
+  let before = 0;
+  const fingerprint = await dumpInto(partial.handle, settings.database, signal, async bytes => {
+    progress.at(bytes);
+    flush.wrote(bytes - before);
+    await keepReserve(bytes - before);
+    before = bytes;
+  });
+  await flush.done();
   return { fingerprint, sha256: fingerprint.sha256 };
 }
 
 async function writeCompressed(
+  settings: AgentSettings,
   partial: PartialFile,
-  database: string,
-  reserve: Transform,
+  progress: Progress,
   signal: AbortSignal,
-  onBytes: (bytes: number) => void,
 ): Promise<Content> {
   const sha256 = createHash("sha256");
   const gzip = createGzip({ level: 6, chunkSize: 1 << 18 });
@@ -185,7 +189,8 @@ async function writeCompressed(
       next(null, chunk);
     },
   });
-  const fingerprint = await dump(database, [gzip, hash, reserve, partial.sink()], signal, onBytes);
+  const stages = [gzip, hash, keepReserve(settings.backupDir, settings.backupDirShown), partial.sink()];
+  const fingerprint = await dump(settings.database, stages, signal, bytes => progress.at(bytes));
   return { fingerprint, sha256: sha256.digest("hex") };
 }
 

@@ -73,9 +73,11 @@ export class DumpFingerprinter {
     this.#held = NOTHING;
     while (data.length > 0) {
       const rest = this.#table ? this.#readRows(data) : this.#readLine(data);
-      if (rest === null) return;
+      if (rest === null) break;
       data = rest;
     }
+    // The caller may use its buffer again.
+    if (this.#held.length > 0) this.#held = Buffer.from(this.#held);
   }
 
   finish(): DumpFingerprint {

@@ -10,7 +10,7 @@ import { EXIT, Stop } from "./exit-codes.ts";
 export const DUMP_SESSION = "budgie dump";
 
 /** How often a file that pg_dump has not got further with is looked at again. */
-const LOOK_AGAIN_MS = 15;
+const LOOK_AGAIN_MS = 25;
 
 /**
  * Runs pg_dump on one database and sends the plain dump through `stages` (compression, a file). The dump is read as it
@@ -19,40 +19,14 @@ const LOOK_AGAIN_MS = 15;
  * It counts only if every stage ended well, pg_dump said 0, and the dump's own completion line came: each alone has
  * been seen to lie. Throws a Stop otherwise.
  */
-export function dump(
+export async function dump(
   database: string,
-  stages: readonly Writable[],
-  signal: AbortSignal,
-  onBytes: (bytes: number) => void,
-): Promise<DumpFingerprint> {
-  const started = startReader("pg_dump", pgDumpArguments(database), "pipe", signal);
-  return readDumped(database, started, started.output, stages, signal, onBytes);
-}
-
-/**
- * The same, with pg_dump writing `file` itself and the stages being given what is read back from it: a dump through a pipe
- * takes a sixth longer. What is known of the dump is then known of the file's own bytes.
- */
-export function dumpInto(
-  file: FileHandle,
-  database: string,
-  stages: readonly Writable[],
-  signal: AbortSignal,
-  onBytes: (bytes: number) => void,
-): Promise<DumpFingerprint> {
-  const started = startReader("pg_dump", pgDumpArguments(database), file.fd, signal);
-  return readDumped(database, started, follow(file, started.finished), stages, signal, onBytes);
-}
-
-async function readDumped(
-  database: string,
-  { process, finished }: StartedReader,
-  source: AsyncIterable<Buffer>,
   stages: readonly Writable[],
   signal: AbortSignal,
   onBytes: (bytes: number) => void,
 ): Promise<DumpFingerprint> {
   const fingerprinter = new DumpFingerprinter();
+  const started = startReader("pg_dump", pgDumpArguments(database), "pipe", signal);
   const read = new Transform({
     highWaterMark: 1 << 20,
     transform(chunk: Buffer, _encoding, next) {
@@ -61,14 +35,44 @@ async function readDumped(
       next(null, chunk);
     },
   });
-  const written = await settle(
-    pipeline([Readable.from(source, { objectMode: false }), read, ...stages], { signal }),
+  const output = Readable.from(started.output, { objectMode: false });
+  const failure = await failureOf(pipeline([output, read, ...stages], { signal }));
+  return judge(database, started, fingerprinter, failure, signal);
+}
+
+/**
+ * The same, with pg_dump writing `file` itself while its bytes are read back: a dump through a pipe takes a sixth longer.
+ * What is known of the dump is then known of the file's own bytes. `onBytes` may throw to end it.
+ */
+export async function dumpInto(
+  file: FileHandle,
+  database: string,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => Promise<void>,
+): Promise<DumpFingerprint> {
+  const fingerprinter = new DumpFingerprinter();
+  const started = startReader("pg_dump", pgDumpArguments(database), file.fd, signal);
+  const failure = await failureOf(
+    follow(file, started.finished, async chunk => {
+      fingerprinter.update(chunk);
+      await onBytes(fingerprinter.bytes);
+    }),
   );
+  return judge(database, started, fingerprinter, failure, signal);
+}
+
+async function judge(
+  database: string,
+  { process, finished }: StartedReader,
+  fingerprinter: DumpFingerprinter,
+  failure: Error | null,
+  signal: AbortSignal,
+): Promise<DumpFingerprint> {
   // Nobody reads any more, so nobody watches the disk.
-  if (!written.ok) process.kill("SIGKILL");
+  if (failure) process.kill("SIGKILL");
   const end = await finished;
   if (signal.aborted) throw signal.reason;
-  if (!written.ok) throw writeFailure(written.error);
+  if (failure) throw writeFailure(failure);
   if (end.code !== 0) throw new Stop(EXIT.failed, `pg_dump of ${database} failed with ${describeEnd(end)}.`);
   const fingerprint = fingerprinter.finish();
   if (!fingerprint.complete) {
@@ -80,18 +84,22 @@ async function readDumped(
   return fingerprint;
 }
 
-/** A file's bytes while a process still appends to it, up to its end after the process's end. */
-async function* follow(file: FileHandle, finished: Promise<unknown>): AsyncGenerator<Buffer> {
+/** Reads a file while a process still appends to it, up to its end after the process's end. `take` must not keep the chunk. */
+async function follow(
+  file: FileHandle,
+  finished: Promise<unknown>,
+  take: (chunk: Buffer) => Promise<void>,
+): Promise<void> {
   let writing = true;
   void finished.then(() => {
     writing = false;
   });
+  const chunk = Buffer.allocUnsafe(1 << 20);
   for (let at = 0; ; ) {
     const mayGrow = writing;
-    const chunk = Buffer.allocUnsafe(1 << 20);
     const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
     at += bytesRead;
-    if (bytesRead > 0) yield chunk.subarray(0, bytesRead);
+    if (bytesRead > 0) await take(chunk.subarray(0, bytesRead));
     else if (!mayGrow) return;
     if (bytesRead < chunk.length && mayGrow) await delay(LOOK_AGAIN_MS);
   }
@@ -118,11 +126,9 @@ function writeFailure(error: NodeJS.ErrnoException): Error {
   return new Stop(EXIT.failed, `The dump could not be written: ${error.message}.`);
 }
 
-async function settle(promise: Promise<void>): Promise<{ ok: true } | { ok: false; error: Error }> {
-  try {
-    await promise;
-    return { ok: true };
-  } catch (error) {
-    return { ok: false, error: error as Error };
-  }
+async function failureOf(promise: Promise<void>): Promise<Error | null> {
+  return promise.then(
+    () => null,
+    (error: Error) => error,
+  );
 }

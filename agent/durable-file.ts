@@ -92,24 +92,30 @@ export async function requireSpace(directory: string, shown: string, needed: num
 
 const ASK_EVERY_BYTES = 8 * 1024 * 1024;
 
+/** Is told how many bytes were written; throws a Stop once the disk of `directory` is about to lose its reserve. */
+export function reserveGuard(directory: string, shown: string): (bytes: number) => Promise<void> {
+  let unasked = 0;
+  return async bytes => {
+    unasked += bytes;
+    if (unasked < ASK_EVERY_BYTES) return;
+    unasked = 0;
+    const free = await freeBytes(directory).catch(() => 0);
+    if (free >= RESERVED_BYTES) return;
+    throw new Stop(
+      EXIT.noSpace,
+      `Stopped because only ${megabytes(free)} are left in ${shown}, and ${megabytes(RESERVED_BYTES)} stay free for the database.`,
+      "Free some space there, or move old backups elsewhere, then run the same command again.",
+    );
+  };
+}
+
 /** Passes chunks on for as long as the disk of `directory` keeps its reserve; fails with a Stop when it does not. */
 export function keepReserve(directory: string, shown: string): Transform {
-  let unasked = 0;
+  const guard = reserveGuard(directory, shown);
   return new Transform({
     highWaterMark: 1 << 20,
-    async transform(chunk: Buffer, _encoding, next) {
-      unasked += chunk.length;
-      if (unasked < ASK_EVERY_BYTES) return next(null, chunk);
-      unasked = 0;
-      const free = await freeBytes(directory).catch(() => 0);
-      if (free >= RESERVED_BYTES) return next(null, chunk);
-      next(
-        new Stop(
-          EXIT.noSpace,
-          `Stopped because only ${megabytes(free)} are left in ${shown}, and ${megabytes(RESERVED_BYTES)} stay free for the database.`,
-          "Free some space there, or move old backups elsewhere, then run the same command again.",
-        ),
-      );
+    transform(chunk: Buffer, _encoding, next) {
+      guard(chunk.length).then(() => next(null, chunk), next);
     },
   });
 }
@@ -117,35 +123,32 @@ export function keepReserve(directory: string, shown: string): Transform {
 const FLUSH_EVERY_BYTES = 32 * 1024 * 1024;
 
 /**
- * Passes chunks on and has the disk write them meanwhile, so that the fsync at the end finds little left to do. A failed
- * flush fails the stream: the kernel reports a lost write once, and the fsync at the end may not hear of it again.
+ * Is told how many bytes were written, and has the disk write them meanwhile, so that the fsync at the end finds little left
+ * to do. `done` throws when a flush failed: the kernel reports a lost write once, and the fsync may not hear of it again.
  */
-export function flushMeanwhile(handle: FileHandle): Transform {
+export function backgroundFlush(handle: FileHandle): { wrote(bytes: number): void; done(): Promise<void> } {
   let unflushed = 0;
   let flushing: Promise<void> | null = null;
   let failure: Error | null = null;
-  return new Transform({
-    highWaterMark: 1 << 20,
-    transform(chunk: Buffer, _encoding, next) {
-      unflushed += chunk.length;
-      if (unflushed >= FLUSH_EVERY_BYTES && !flushing) {
-        unflushed = 0;
-        flushing = handle.datasync().then(
-          () => {
-            flushing = null;
-          },
-          (error: Error) => {
-            failure = error;
-          },
-        );
-      }
-      next(failure, chunk);
+  return {
+    wrote(bytes) {
+      unflushed += bytes;
+      if (unflushed < FLUSH_EVERY_BYTES || flushing) return;
+      unflushed = 0;
+      flushing = handle.datasync().then(
+        () => {
+          flushing = null;
+        },
+        (error: Error) => {
+          failure = error;
+        },
+      );
     },
-    async flush(done) {
+    async done() {
       await flushing;
-      done(failure);
+      if (failure) throw failure;
     },
-  });
+  };
 }
 
 async function append(
