@@ -245,5 +245,7 @@ function describe(
     roles: facts.roles,
     extensions: facts.extensions,
     tables: fingerprint.tables,
+    offsite: null,
+    offsiteSsh: null,
   };
 }

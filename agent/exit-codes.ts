@@ -12,6 +12,8 @@ export const EXIT = {
   notConfirmed: 9,
   notFine: 10,
   anotherDatabase: 11,
+  storeUnreachable: 12,
+  storeRefused: 13,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -6,6 +6,24 @@ export type Reason = (typeof REASONS)[number];
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
+/** Where a backup lies in an object store. */
+const offsiteCopy = z.object({
+  /** `ENDPOINT/BUCKET`; `aws/BUCKET` for Amazon's own. */
+  store: z.string(),
+  key: z.string(),
+  at: z.iso.datetime(),
+  etag: z.string().nullable(),
+  versionId: z.string().nullable(),
+  /**
+   * When the manifest was in the store too, and the copy with it: until then nothing there counts. Null in the store's
+   * own manifest, so that the same bytes are sent at each try.
+   */
+  listedAt: z.iso.datetime().nullable(),
+});
+
+/** Where a backup lies on a server that was reached over ssh. */
+const sshCopy = z.object({ target: z.string(), at: z.iso.datetime() });
+
 const manifest = z.object({
   format: z.literal(1),
   file: z.string(),
@@ -32,7 +50,13 @@ const manifest = z.object({
   roles: z.array(z.string()),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   tables: z.array(z.object({ name: z.string(), copy: z.string(), rows: z.number().int(), sha256 })),
+  /** Null: not sent, or not known to have arrived. Manifests written before there were copies lack the two. */
+  offsite: offsiteCopy.nullable().default(null),
+  offsiteSsh: sshCopy.nullable().default(null),
 });
+
+export type OffsiteCopy = z.infer<typeof offsiteCopy>;
+export type SshCopy = z.infer<typeof sshCopy>;
 
 /** The record beside every backup. It is written last: a backup without one was never reported as taken. */
 export type Manifest = z.infer<typeof manifest>;
