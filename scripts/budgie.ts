@@ -4,6 +4,7 @@ import { runCommandLine } from "../agent/run-command-line.ts";
 import { withoutFrames } from "../components/container-log.ts";
 import { runAgent, withRawTerminal } from "./agent-command.ts";
 import { backupDatabase } from "./backup-database.ts";
+import { listBackups, pullBackup, pushBackups, verifyBackups } from "./bucket-commands.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
 import { restoreDatabase } from "./restore-database.ts";
 import { runInContainer } from "./run-in-container.ts";
@@ -61,24 +62,41 @@ program
 program
   .command("list")
   .description("show the backups, newest first")
+  .option("--remote", "the ones in the bucket instead of the backup directory's")
   .addOption(json)
-  .action(async options =>
-    finish(await runAgent(await stack(), { args: ["list", ...(options.json ? ["--json"] : [])] })),
-  );
+  .action(async options => finish(await listBackups(await stack(), options)));
+
+program
+  .command("push")
+  .description("send to the bucket, or to the other server, what is missing there")
+  .addOption(json)
+  .action(async options => finish(await pushBackups(await stack(), options)));
+
+program
+  .command("pull")
+  .description("bring a backup from the bucket into the backup directory, and compare it with its manifest")
+  .argument("<backup>", "a backup's name, or `latest`")
+  .addOption(json)
+  .action(async (backup: string, options) => finish(await pullBackup(await stack(), backup, options)));
 
 program
   .command("verify")
   .description("read every byte of a backup and compare it with its manifest")
-  .argument("[backup]", "a backup's name, `latest`, or `all`", "latest")
+  .argument(
+    "[backup]",
+    "a backup's name, `latest`, or `all`; when not said, `latest`, and of the bucket a sample",
+  )
+  .option("--remote", "read it back from the bucket")
   .addOption(json)
-  .action(async (backup: string, options) =>
-    finish(await runAgent(await stack(), { args: ["verify", backup, ...(options.json ? ["--json"] : [])] })),
+  .action(async (backup: string | undefined, options) =>
+    finish(await verifyBackups(await stack(), backup, options)),
   );
 
 program
   .command("restore")
   .description("put a backup in the database's place; what is there now is backed up and kept")
-  .argument("[backup]", "a file, a backup's name, `latest`, or `-` for standard input")
+  .argument("[backup]", "a file, a backup's name, `latest`, s3://BUCKET/KEY, or `-` for standard input")
+  .addOption(new Option("--from <place>", "take the backup from the bucket").choices(["s3"]))
   .option("--from-stack <name>", "allow a backup of this other stack")
   .option("--undo", "swap back what the last restore replaced")
   .option("-y, --yes", "restart the backend afterwards without asking")

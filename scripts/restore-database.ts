@@ -9,6 +9,8 @@ import { containerOf, type Stack } from "./stack-containers.ts";
 export interface RestoreDatabaseOptions {
   fromStack?: string;
   undo?: boolean;
+  /** Where the backup is taken from; the backup directory when not said. */
+  from?: "s3";
   /** Answers the one question with yes. */
   yes?: boolean;
   json?: boolean;
@@ -49,6 +51,8 @@ function agentCommand(
   if (options.fromStack) args.push("--from-stack", options.fromStack);
   if (options.json) args.push("--json");
   if (source === undefined) return { args };
+  if (options.from === "s3") return { args: [...args, source, "--from", "s3"], readsBucket: "always" };
+  if (source.startsWith("s3://")) return { args: [...args, source], readsBucket: "always" };
   if (source === "-") return { args: [...args, "-"], stdin: process.stdin };
   const file = locate(source, containerOf(stack, "backup-agent").labels["budgie.backup-dir"]);
   return file.inBackupDirectory

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readerCredentials } from "../../scripts/bucket-reader.ts";
 import { locate } from "../../scripts/restore-database.ts";
 import { choose, type Stack } from "../../scripts/stack-containers.ts";
 
@@ -58,5 +59,23 @@ describe("what an operator asks to restore", () => {
   it("is refused when it is a path that leads nowhere, or a folder", () => {
     expect(() => locate("./nowhere/x.sql", backups)).toThrow("./nowhere/x.sql does not exist.");
     expect(() => locate(backups, backups)).toThrow("is not a file.");
+  });
+});
+
+describe("the credentials that may read the bucket", () => {
+  const environment = { BUDGIE_S3_READER_ACCESS_KEY_ID: "id", BUDGIE_S3_READER_SECRET_ACCESS_KEY: "secret" };
+
+  it("are taken from the environment, so that a machine without the stack's state can have them", async () => {
+    expect(await readerCredentials("dev", environment)).toEqual({
+      accessKeyId: "id",
+      secretAccessKey: "secret",
+    });
+  });
+
+  it("are refused when there is only half of them", async () => {
+    const half = { BUDGIE_S3_READER_ACCESS_KEY_ID: "id" };
+    await expect(readerCredentials("dev", half)).rejects.toThrow(
+      "BUDGIE_S3_READER_SECRET_ACCESS_KEY is not set, and the other one is.",
+    );
   });
 });

@@ -1,0 +1,33 @@
+import { type AgentCommand, runAgent } from "./agent-command.ts";
+import type { Stack } from "./stack-containers.ts";
+
+interface Options {
+  /** Of the bucket instead of the backup directory. */
+  remote?: boolean;
+  json?: boolean;
+}
+
+/** Each returns the agent's exit code. */
+export function listBackups(stack: Stack, options: Options): Promise<number> {
+  return runAgent(stack, commandOf("list", undefined, options));
+}
+
+export function verifyBackups(stack: Stack, backup: string | undefined, options: Options): Promise<number> {
+  return runAgent(stack, commandOf("verify", backup, options));
+}
+
+export function pullBackup(stack: Stack, backup: string, { json }: Options): Promise<number> {
+  return runAgent(stack, { args: ["pull", backup, ...(json ? ["--json"] : [])], readsBucket: "always" });
+}
+
+/** With credentials that may read, what is missing is seen in the bucket itself; without, in the manifests. */
+export function pushBackups(stack: Stack, { json }: Options): Promise<number> {
+  const args = ["push", ...(json ? ["--json"] : [])];
+  return runAgent(stack, { args, readsBucket: "when credentials are known" });
+}
+
+function commandOf(command: string, backup: string | undefined, { remote, json }: Options): AgentCommand {
+  const flags = [...(remote ? ["--remote"] : []), ...(json ? ["--json"] : [])];
+  const args = [command, ...(backup ? [backup] : []), ...flags];
+  return remote ? { args, readsBucket: "always" } : { args };
+}
