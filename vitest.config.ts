@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 /**
  * unit      nothing but Node: seconds.
  * postgres  a real PostgreSQL 16 in a container, one per test file.
+ * s3        real S3 servers on this machine: MinIO, and moto for what only AWS has.
  * engine    the real Pulumi engine and real containers: one stack after the other, because they share ports and cores.
  */
 export default defineConfig({
@@ -15,6 +16,14 @@ export default defineConfig({
         test: {
           name: "postgres",
           include: ["test/postgres/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "s3",
+          include: ["test/s3/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import Docker from "dockerode";
+
+const READY_WITHIN_MS = 60_000;
+const RUNNER = fileURLToPath(new URL("./run-while-parent-lives.mjs", import.meta.url));
+
+/** A server process on this machine that ends with the test process, even when that is killed with -9. */
+export interface LocalServer {
+  /** Starts it, for the first time or after `kill()`, and waits until it is ready; throws its last lines after 60 s. */
+  start(): Promise<void>;
+  /** Ends it as kill -9 does. Its folder stays. */
+  kill(): Promise<void>;
+  /** Ends it and removes its folder. */
+  stop(): Promise<void>;
+}
+
+/** A new folder for a server's data; `stop()` removes it. */
+export function serverFolder(name: string): Promise<string> {
+  return mkdtemp(join(tmpdir(), `budgie-test-${name}-`));
+}
+
+/**
+ * @param command.folder made by `serverFolder`; also holds the log
+ * @param command.ready whether the server answers as it should; asked until it does, a rejection counts as no
+ */
+export function localServer(command: {
+  name: string;
+  folder: string;
+  file: string;
+  args: string[];
+  env?: Record<string, string>;
+  ready: () => Promise<boolean>;
+}): LocalServer {
+  const log = join(command.folder, "server.log");
+  let runner: ChildProcess | undefined;
+
+  const end = async (lastWord: string) => {
+    const ending = runner;
+    runner = undefined;
+    if (!ending || ending.exitCode !== null) return;
+    const ended = new Promise(resolve => ending.once("exit", resolve));
+    ending.stdin?.end(lastWord);
+    await ended;
+  };
+  return {
+    start: async () => {
+      runner = spawn(process.execPath, [RUNNER, command.folder, log, command.file, ...command.args], {
+        env: { ...process.env, ...command.env },
+        stdio: ["pipe", "ignore", "ignore"],
+        detached: true,
+      });
+      runner.stdin?.on("error", () => {});
+      runner.unref();
+      (runner.stdin as unknown as { unref(): void }).unref();
+      const problem = await notReady(runner, command.ready);
+      if (!problem) return;
+      const lines = (await readFile(log, "utf8").catch(() => "")).trimEnd().split("\n").slice(-20);
+      await end("keep");
+      throw new Error(`The test server ${command.name} ${problem}. Its last lines:\n${lines.join("\n")}`);
+    },
+    kill: () => end("keep"),
+    stop: async () => {
+      await end("");
+      await rm(command.folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function notReady(runner: ChildProcess, ready: () => Promise<boolean>): Promise<string | undefined> {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  for (;;) {
+    if (await ready().catch(() => false)) return undefined;
+    if (runner.exitCode !== null) return `ended by itself with exit code ${runner.exitCode}`;
+    if (Date.now() > deadline) return `was not ready within ${READY_WITHIN_MS / 1000} s`;
+    await sleep(50);
+  }
+}
+
+/** This machine's address on Docker's default network: processes here and containers of any network reach it alike. */
+export async function addressForContainers(): Promise<string> {
+  const { IPAM } = await new Docker().getNetwork("bridge").inspect();
+  const gateway = IPAM?.Config?.[0]?.Gateway;
+  if (!gateway)
+    throw new Error(
+      "Docker's network `bridge` has no gateway, so containers cannot reach a test server here.",
+    );
+  return gateway;
+}
