@@ -34,6 +34,8 @@ export function bundle(name: string, program: { entry: string; file: string; bes
     platform: "node",
     target: "node24",
     format: "cjs",
+    // ssh2 does without both, and a bundle with what this machine happened to compile would run nowhere else.
+    external: ["*.node", "cpu-features"],
     logLevel: "error",
     write: false,
   });

@@ -161,6 +161,7 @@ async function buildImageNow(docker: Docker): Promise<void> {
       platform: "node",
       target: "node24",
       format: "cjs",
+      external: ["*.node", "cpu-features"],
       outfile: join(context, "agent.cjs"),
       logLevel: "error",
     });
