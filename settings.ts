@@ -5,12 +5,31 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
+import { offsiteContradictions } from "./components/offsite-contradictions.ts";
+import {
+  type ObjectStoreSettings,
+  offsiteDefinitions,
+  type SshSettings,
+  toObjectStore,
+  toSsh,
+} from "./components/offsite-settings.ts";
 import { Refusal } from "./components/refusal.ts";
+import {
+  boolean,
+  imageName,
+  integer,
+  NAMESPACE,
+  optional,
+  type Problem,
+  removeCommand,
+  type SettingDefinition,
+  secret,
+  setCommand,
+  text,
+} from "./components/setting-definition.ts";
 
 /** Where Pulumi.yaml is; relative paths in settings begin here. */
 export const PROJECT_FOLDER = dirname(fileURLToPath(import.meta.url));
-
-const NAMESPACE = "budgie";
 
 /** What the stack is made from. Settings that are not set are undefined; defaults are in Pulumi.yaml and nowhere else. */
 export interface Settings {
@@ -32,6 +51,8 @@ export interface Settings {
   backupFormat: "sql" | "sql.gz";
   engineHost: string | undefined;
   destroyGraceSeconds: number;
+  objectStore: ObjectStoreSettings;
+  ssh: SshSettings | undefined;
 }
 
 /** Where the API's image comes from. */
@@ -41,23 +62,11 @@ export type BackendSource =
   /** `context` is absolute, `dockerfile` relative to it. */
   | { from: "context"; context: string; dockerfile: string; target: string | undefined };
 
-const text = (pattern: RegExp) => z.string().regex(pattern);
-const optional = <T>(schema: z.ZodType<T, string>, notSet = "") =>
-  z.union([z.literal(notSet).transform(() => undefined), schema]);
-const integer = (from: number, to: number) =>
-  text(/^\d{1,9}$/)
-    .transform(Number)
-    .refine(value => value >= from && value <= to);
-
-/** Characters that need no thought in a passfile, a prompt or an environment variable, and that SASLprep leaves alone. */
-const secret = (length: number) => text(new RegExp(`^[\\x21-\\x7e]{${length},200}$`));
-
 /**
  * A safety copy's name is the database's plus `_before_YYYYMMDD_HHMMSS`; PostgreSQL cuts names off at 63 bytes.
  */
 const DATABASE_NAME = /^(?!(postgres|template[01])$)[a-z_][a-z0-9_]{0,39}$/;
 const NAME_PREFIX = /^(?=.{1,30}$)[a-z](-?[a-z0-9])*$/;
-const IMAGE_NAME = /^[a-z0-9][a-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/i;
 const ENGINE_HOST = /^(unix:\/\/\/[^\s]+|tcp:\/\/[^\s/]+|ssh:\/\/[^\s/]+)$/;
 
 /** One line per setting: how it is read, what is allowed, and an example that is. */
@@ -77,6 +86,7 @@ const definitions = {
     schema: optional(secret(8)),
     allowed: "8 to 200 letters, digits and signs of ASCII without spaces, stored as a secret",
     example: "",
+    secret: true,
   },
   databasePort: {
     schema: optional(integer(1, 65535), "0"),
@@ -87,6 +97,7 @@ const definitions = {
     schema: optional(secret(32)),
     allowed: "32 to 200 letters, digits and signs of ASCII without spaces, stored as a secret",
     example: "",
+    secret: true,
   },
   httpPort: { schema: integer(1, 65535), allowed: "a whole number from 1 to 65535", example: "8080" },
   httpAddress: {
@@ -95,7 +106,7 @@ const definitions = {
     example: "127.0.0.1",
   },
   backendImage: {
-    schema: optional(text(IMAGE_NAME)),
+    schema: optional(imageName),
     allowed: "an image's name, or nothing",
     example: "registry.example.com/budgie-backend:1.4.2",
   },
@@ -115,7 +126,7 @@ const definitions = {
     example: "production",
   },
   backendSecretsInEnvironment: {
-    schema: z.enum(["true", "false"]).transform(value => value === "true"),
+    schema: boolean,
     allowed: "true or false",
     example: "false",
   },
@@ -141,20 +152,16 @@ const definitions = {
     allowed: "a whole number of seconds from 60 to 3600",
     example: "60",
   },
-} satisfies Record<string, { schema: z.ZodType<unknown, string>; allowed: string; example: string }>;
+  ...offsiteDefinitions,
+} satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof definitions;
 export const SETTING_NAMES = Object.keys(definitions) as SettingName[];
-const SECRETS: readonly SettingName[] = ["databasePassword", "sessionSecret"];
+const definitionOf: Record<SettingName, SettingDefinition> = definitions;
+/** Those that are encrypted in the stack's file. */
+export const SECRET_NAMES = SETTING_NAMES.filter(name => definitionOf[name].secret);
 
 type Values = { [Name in SettingName]: z.output<(typeof definitions)[Name]["schema"]> };
-
-/** One thing that is wrong, in the operator's words. */
-interface Problem {
-  what: string;
-  allowed?: string;
-  type: string;
-}
 
 /** The stack's configuration as Pulumi hands it over. */
 export interface Configuration {
@@ -188,36 +195,58 @@ export function parseSettings(configuration: Configuration): Settings {
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
     else problems.push(wrongValue(name, raw, configuration));
-    if (raw && parsed.success && SECRETS.includes(name) && !configuration.isSecret(`${NAMESPACE}:${name}`)) {
+    if (
+      raw &&
+      parsed.success &&
+      definitionOf[name].secret &&
+      !configuration.isSecret(`${NAMESPACE}:${name}`)
+    ) {
       problems.push({
         what: `${NAMESPACE}:${name} is in plain text in Pulumi.${configuration.stack}.yaml. Consider it known to others.`,
-        type: setCommand(name),
+        type: typeToSet(name),
       });
     }
   }
   problems.push(...unknownNames(configuration));
-  problems.push(...contradictions(values as Partial<Values>));
+  problems.push(
+    ...contradictions(values as Partial<Values>),
+    ...offsiteContradictions(values as Partial<Values>),
+  );
   if (problems.length > 0) throw new Refusal(describe(problems, configuration.stack));
   return toSettings(values as Values, configuration.stack);
 }
 
 function toSettings(values: Values, stack: string): Settings {
-  const { backendImage, backendContext, backendDockerfile, backendTarget, ...rest } = values;
   return {
-    ...rest,
     stack,
-    databasePassword: asSecret(rest.databasePassword),
-    sessionSecret: asSecret(rest.sessionSecret),
-    backend: backendImage
-      ? { from: "image", image: backendImage }
-      : backendContext
-        ? {
-            from: "context",
-            context: resolve(PROJECT_FOLDER, backendContext),
-            dockerfile: backendDockerfile ?? "Dockerfile",
-            target: backendTarget,
-          }
-        : { from: "project" },
+    namePrefix: values.namePrefix,
+    databaseName: values.databaseName,
+    databasePassword: asSecret(values.databasePassword),
+    databasePort: values.databasePort,
+    sessionSecret: asSecret(values.sessionSecret),
+    httpPort: values.httpPort,
+    httpAddress: values.httpAddress,
+    backend: toBackendSource(values),
+    backendSecretsInEnvironment: values.backendSecretsInEnvironment,
+    frontendUrl: values.frontendUrl,
+    backupDir: values.backupDir,
+    backupFormat: values.backupFormat,
+    engineHost: values.engineHost,
+    destroyGraceSeconds: values.destroyGraceSeconds,
+    objectStore: toObjectStore(values),
+    ssh: toSsh(values),
+  };
+}
+
+function toBackendSource(values: Values): BackendSource {
+  const { backendImage, backendContext, backendDockerfile, backendTarget } = values;
+  if (backendImage) return { from: "image", image: backendImage };
+  if (!backendContext) return { from: "project" };
+  return {
+    from: "context",
+    context: resolve(PROJECT_FOLDER, backendContext),
+    dockerfile: backendDockerfile ?? "Dockerfile",
+    target: backendTarget,
   };
 }
 
@@ -226,7 +255,7 @@ function asSecret(value: string | undefined): pulumi.Output<string> | undefined 
 }
 
 function wrongValue(name: SettingName, raw: string | undefined, configuration: Configuration): Problem {
-  const hidden = SECRETS.includes(name) || configuration.isSecret(`${NAMESPACE}:${name}`);
+  const hidden = definitionOf[name].secret || configuration.isSecret(`${NAMESPACE}:${name}`);
   const is =
     raw === undefined
       ? "is not set"
@@ -236,7 +265,7 @@ function wrongValue(name: SettingName, raw: string | undefined, configuration: C
   return {
     what: `${NAMESPACE}:${name} ${is}.`,
     allowed: definitions[name].allowed,
-    type: setCommand(name),
+    type: typeToSet(name),
   };
 }
 
@@ -251,7 +280,7 @@ function unknownNames({ values }: Configuration): Problem[] {
       const near = nearest(name);
       return {
         what: `${NAMESPACE}:${name} is not a setting.${near ? ` Did you mean ${NAMESPACE}:${near}?` : ""}`,
-        type: `pulumi config rm ${quoted(`${NAMESPACE}:${name}`)}`,
+        type: removeCommand(name),
       };
     });
 }
@@ -270,14 +299,14 @@ function contradictions(values: Partial<Values>): Problem[] {
   if (values.backendImage && values.backendContext) {
     problems.push({
       what: `${NAMESPACE}:backendImage and ${NAMESPACE}:backendContext are both set; the API can have one of them.`,
-      type: `pulumi config rm ${NAMESPACE}:backendImage`,
+      type: removeCommand("backendImage"),
     });
   }
   for (const name of ["backendDockerfile", "backendTarget"] as const) {
     if (values[name] && !values.backendContext) {
       problems.push({
         what: `${NAMESPACE}:${name} is set, but ${NAMESPACE}:backendContext, which it belongs to, is not.`,
-        type: `pulumi config set ${NAMESPACE}:backendContext ${definitions.backendContext.example}`,
+        type: typeToSet("backendContext"),
       });
     }
   }
@@ -287,7 +316,7 @@ function contradictions(values: Partial<Values>): Problem[] {
   if (loopback && values.databasePort !== undefined && values.databasePort === values.httpPort) {
     problems.push({
       what: `${NAMESPACE}:databasePort and ${NAMESPACE}:httpPort are both ${values.httpPort}.`,
-      type: setCommand("databasePort"),
+      type: typeToSet("databasePort"),
     });
   }
   return problems;
@@ -299,7 +328,7 @@ function missingContext(context: string, dockerfile = "Dockerfile"): Problem[] {
     return [
       {
         what: `${NAMESPACE}:backendContext is ${JSON.stringify(context)}, and there is no folder ${folder}.`,
-        type: setCommand("backendContext"),
+        type: typeToSet("backendContext"),
       },
     ];
   }
@@ -307,7 +336,7 @@ function missingContext(context: string, dockerfile = "Dockerfile"): Problem[] {
     return [
       {
         what: `There is no ${dockerfile} in ${folder}, which ${NAMESPACE}:backendContext names.`,
-        type: setCommand("backendDockerfile"),
+        type: typeToSet("backendDockerfile"),
       },
     ];
   }
@@ -325,14 +354,8 @@ function describe(problems: readonly Problem[], stack: string): string {
   return [title, ...parts].join("\n\n");
 }
 
-/** Secrets are asked for at a prompt, so that they end up in no shell history. */
-function setCommand(name: SettingName): string {
-  if (SECRETS.includes(name)) return `pulumi config set --secret ${NAMESPACE}:${name}`;
-  return `pulumi config set ${NAMESPACE}:${name} ${definitions[name].example}`;
-}
-
-function quoted(word: string): string {
-  return /^[\w:.-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+function typeToSet(name: SettingName): string {
+  return setCommand(name, definitionOf[name]);
 }
 
 function isWebAddress(value: string): boolean {

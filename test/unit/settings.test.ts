@@ -54,7 +54,15 @@ describe("Pulumi.yaml", () => {
 
   it("marks the secrets", () => {
     const secrets = Object.keys(project.config).filter(name => project.config[name]?.secret);
-    expect(secrets).toEqual(["databasePassword", "sessionSecret"]);
+    expect(secrets).toEqual([
+      "databasePassword",
+      "sessionSecret",
+      "s3AccessKeyId",
+      "s3SecretAccessKey",
+      "s3WriterAccessKeyId",
+      "s3WriterSecretAccessKey",
+      "offsiteSshKey",
+    ]);
   });
 });
 
@@ -185,6 +193,14 @@ describe("accepted settings", () => {
       backupFormat: "sql",
       engineHost: undefined,
       destroyGraceSeconds: 60,
+      objectStore: {
+        kind: "local",
+        bucket: "budgie-backups",
+        region: "us-east-1",
+        image: "pgsty/minio:latest",
+        lifecycle: { keepDays: 90, noncurrentDays: 30, transition: undefined, lockDays: 0 },
+      },
+      ssh: undefined,
     });
   });
 
@@ -279,9 +295,9 @@ describe("any configuration at all", () => {
         });
         return false;
       } catch (error) {
-        return (
-          (error as Error).message.includes(`budgie:${name} `) &&
-          !(error as Error).message.includes("which it belongs to")
+        const { message } = error as Error;
+        return [`budgie:${name} has a value that is not usable.`, `budgie:${name} is not set.`].some(line =>
+          message.includes(line),
         );
       }
     });
