@@ -43,6 +43,7 @@ export function localServer(command: {
     const ending = runner;
     runner = undefined;
     if (!ending || ending.exitCode !== null) return;
+    ending.ref();
     const ended = new Promise(resolve => ending.once("exit", resolve));
     ending.stdin?.end(lastWord);
     await ended;
