@@ -29,7 +29,7 @@ export interface Plugins {
 
 const wanted = [
   { name: "docker", build: dockerPlugin },
-  { name: "command", build: commandPlugin },
+  { name: "command", build: (version: string) => bundledPlugin("command", version) },
 ];
 
 /**
@@ -104,11 +104,14 @@ async function dockerPlugin(version: string): Promise<string> {
 }
 
 /** One file that Node runs, so that it works for every copy of the project and after this one is gone. */
-async function commandPlugin(version: string): Promise<string> {
-  const source = join(projectFolder, "toolchain", "command-plugin");
+async function bundledPlugin(name: string, version: string): Promise<string> {
+  const toolchain = join(projectFolder, "toolchain");
+  const source = join(toolchain, `${name}-plugin`);
+  const shared = [join(toolchain, "provider.ts"), join(toolchain, "provider-protocol.ts")];
   const lock = join(projectFolder, "package-lock.json");
-  const key = await contentKey([source, lock], version);
-  const folder = await builtOnce("command-plugin", key, async unfinished => {
+  const key = await contentKey([source, ...shared, lock], version);
+  const file = `pulumi-resource-${name}`;
+  const folder = await builtOnce(`${name}-plugin`, key, async unfinished => {
     const bundle = await build({
       entryPoints: [join(source, "main.ts")],
       bundle: true,
@@ -120,8 +123,7 @@ async function commandPlugin(version: string): Promise<string> {
       write: false,
       logLevel: "error",
     });
-    const text = bundle.outputFiles[0]?.text ?? "";
-    await writeFile(join(unfinished, "pulumi-resource-command"), text, { mode: 0o755 });
+    await writeFile(join(unfinished, file), bundle.outputFiles[0]?.text ?? "", { mode: 0o755 });
   });
-  return join(folder, "pulumi-resource-command");
+  return join(folder, file);
 }

@@ -8,12 +8,11 @@ import {
   create,
   diff,
   invokeRun,
-  type Properties,
   remove,
   runArguments,
-  UNKNOWN,
   update,
 } from "../../toolchain/command-plugin/local-command.ts";
+import { type Properties, UNKNOWN } from "../../toolchain/provider.ts";
 
 let folder: string;
 let lines: string[];

@@ -1,17 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import { type Difference, type Failure, type Properties, UNKNOWN } from "../provider.ts";
 import { type Output, runScript, type Script, type Surroundings } from "./script.ts";
-
-/** Properties as they come over the wire: plain JSON, and UNKNOWN for what a preview does not know yet. */
-export type Properties = Record<string, unknown>;
-
-/** The wire's mark for a value that is not known before the update. */
-export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-
-export interface Failure {
-  property: string;
-  reason: string;
-}
 
 const isText = (value: unknown) => typeof value === "string";
 const isList = (value: unknown) => Array.isArray(value);
@@ -65,11 +55,6 @@ export function check(inputs: Properties, known: typeof commandInputs | typeof r
     }
   }
   return failures;
-}
-
-export interface Difference {
-  changed: string[];
-  replaces: string[];
 }
 
 /** Every changed input updates, and a changed trigger replaces. Outputs of the old state do not count. */
