@@ -9,6 +9,19 @@ import { EXIT, Stop } from "./exit-codes.ts";
 /** By which the server's list of sessions tells the agent's dumps from others. */
 export const DUMP_SESSION = "budgie dump";
 
+/**
+ * What a database's or a role's own settings would change in the text of the same data, and pg_dump leaves as it is. Said
+ * with every dump, so that two of them can be compared wherever and under whichever settings they were made.
+ */
+const SAME_TEXT = [
+  "TimeZone=UTC",
+  "bytea_output=hex",
+  "standard_conforming_strings=on",
+  "quote_all_identifiers=off",
+]
+  .map(setting => `-c ${setting}`)
+  .join(" ");
+
 /** How often a file that pg_dump has not got further with is looked at again. */
 const LOOK_AGAIN_MS = 25;
 
@@ -110,7 +123,7 @@ function pgDumpArguments(database: string): string[] {
     "--no-password",
     "--format=plain",
     "--lock-wait-timeout=60s",
-    `--dbname=dbname=${database} application_name='${DUMP_SESSION}'`,
+    `--dbname=dbname=${database} application_name='${DUMP_SESSION}' options='${SAME_TEXT}'`,
   ];
 }
 

@@ -31,7 +31,7 @@ describe("backing up and restoring a household's ledger", () => {
     await query("CREATE DATABASE budgie_dev", "postgres");
     await query(`
       CREATE TABLE users (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE NOT NULL, photo bytea);
-      CREATE TABLE entries (user_id int REFERENCES users, amount numeric(14,2), note text, ratio float8);
+      CREATE TABLE entries (user_id int REFERENCES users, amount numeric(14,2), note text, ratio float8, at timestamptz DEFAULT now());
       CREATE TABLE nothing_yet (id int);
       CREATE TABLE "odd (name)" ("a ""b""" text);
       CREATE VIEW totals AS SELECT user_id, sum(amount) FROM entries GROUP BY 1;
@@ -43,11 +43,13 @@ COPY public.users (id) FROM stdin;
 \\.
 they are';
       INSERT INTO users (email, photo) SELECT 'user' || n || '@example.com', decode(md5(n::text), 'hex') FROM generate_series(1, 500) n;
-      INSERT INTO entries SELECT 1 + n % 500, n / 100.0, E'tab\\t newline\\n backslash\\\\ \\\\. end', random() FROM generate_series(1, 20000) n;
+      INSERT INTO entries (user_id, amount, note, ratio) SELECT 1 + n % 500, n / 100.0, E'tab\\t newline\\n backslash\\\\ \\\\. end', random() FROM generate_series(1, 20000) n;
       INSERT INTO "odd (name)" VALUES (NULL), (''), ('\\.');
       DELETE FROM users WHERE id = 500 AND false;
       ALTER DATABASE budgie_dev SET search_path TO "$user", public;
       ALTER DATABASE budgie_dev SET statement_timeout TO '7min';
+      ALTER DATABASE budgie_dev SET timezone TO 'Europe/Berlin';
+      ALTER DATABASE budgie_dev SET bytea_output TO escape;
       COMMENT ON DATABASE budgie_dev IS 'the family''s';
       REVOKE CONNECT ON DATABASE budgie_dev FROM PUBLIC;
     `);
