@@ -1,5 +1,6 @@
 import { type OffsiteValues, offsiteDefinitions } from "./offsite-settings.ts";
 import { NAMESPACE, type Problem, removeCommand, setCommand } from "./setting-definition.ts";
+import { PROFILES, profileOf } from "./store-profile.ts";
 
 type Name = keyof OffsiteValues;
 type Kind = OffsiteValues["objectStore"];
@@ -42,6 +43,7 @@ export function offsiteContradictions(values: Partial<OffsiteValues>): Problem[]
     ...together(values, SSH),
     ...ofTheTransition(values),
     ...ofTheLock(values),
+    ...ofTheProfile(values),
   ];
 }
 
@@ -108,4 +110,26 @@ function ofTheLock(values: Partial<OffsiteValues>): Problem[] {
       type: setCommand("objectLockDays", offsiteDefinitions.objectLockDays),
     },
   ];
+}
+
+/** What was asked for and cannot be had is refused; what nobody asked for is only said to be lacking. */
+function ofTheProfile(values: Partial<OffsiteValues>): Problem[] {
+  const { objectStore, s3Endpoint: endpoint, objectStoreProfile } = values;
+  if (objectStore !== "s3" || endpoint === undefined) return [];
+  const { title, features, transitions } = PROFILES[objectStoreProfile ?? profileOf(endpoint)];
+  const { objectLockDays: lock, offsiteTransitionClass: storageClass } = values;
+  const problems: Problem[] = [];
+  if (lock !== undefined && typeof features.objectLock === "object") {
+    problems.push({
+      what: `${NAMESPACE}:objectLockDays is ${lock}, but ${title} has no object lock.`,
+      type: removeCommand("objectLockDays"),
+    });
+  }
+  if (storageClass !== undefined && !transitions.includes(storageClass)) {
+    problems.push({
+      what: `${NAMESPACE}:offsiteTransitionClass is ${storageClass}, which ${title} does not have.`,
+      type: removeCommand("offsiteTransitionClass"),
+    });
+  }
+  return problems;
 }

@@ -213,6 +213,24 @@ describe("what becomes of a backup in the bucket", () => {
     ).toBe("");
   });
 
+  it("is refused when the store cannot do it", () => {
+    const r2 = { ...S3, s3Endpoint: "https://0123.r2.cloudflarestorage.com" };
+    expect(problems({ ...r2, objectLockDays: "7" })).toBe(
+      [
+        "budgie:objectLockDays is 7, but Cloudflare R2 has no object lock.",
+        "  type:    pulumi config rm budgie:objectLockDays",
+      ].join("\n"),
+    );
+    const glacier = { offsiteTransitionClass: "GLACIER", offsiteTransitionDays: "30" };
+    expect(problems({ ...S3, ...glacier, objectStoreProfile: "minio" })).toBe(
+      [
+        "budgie:offsiteTransitionClass is GLACIER, which MinIO does not have.",
+        "  type:    pulumi config rm budgie:offsiteTransitionClass",
+      ].join("\n"),
+    );
+    expect(problems({ ...r2, ...glacier, offsiteTransitionClass: "STANDARD_IA" })).toBe("");
+  });
+
   it("is refused when the lock outlasts it", () => {
     expect(problems({ ...S3, objectLockDays: "121" })).toBe(
       [
