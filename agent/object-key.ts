@@ -1,0 +1,47 @@
+import { manifestName } from "./backup-name.ts";
+import type { Manifest } from "./manifest.ts";
+import type { BackupFormat } from "./settings.ts";
+
+/** Enough of a SHA-256 that two backups never share it. */
+const DIGITS = 12;
+
+const OBJECT = /^(budgie_\d{8}_\d{6})-([0-9a-f]{12})\.(sql|sql\.gz|json)$/;
+
+/** The two objects of a backup: the dump, and the manifest that makes it count. */
+export interface ObjectKeys {
+  dump: string;
+  manifest: string;
+}
+
+/**
+ * `dev/budgie_20261122_140000-4f2a9c01d3e7.sql`: the name, and the beginning of the content's SHA-256. Who puts may not
+ * read, so when an answer was lost and the next try is told that the key is taken, the key alone must say by what.
+ */
+export function objectKeys(prefix: string, { file, sha256 }: Pick<Manifest, "file" | "sha256">): ObjectKeys {
+  const stem = (manifestName(file) ?? file).replace(/\.json$/, "");
+  const hashed = `${prefix}${stem}-${sha256.slice(0, DIGITS)}`;
+  return { dump: `${hashed}${file.slice(stem.length)}`, manifest: `${hashed}.json` };
+}
+
+/** What an object's name, without its prefix, says; null for one that no backup has. */
+export interface ObjectName {
+  /** What a dump and its manifest share: `budgie_20261122_140000-4f2a9c01d3e7`. */
+  pair: string;
+  /** The backup's name without its ending. */
+  stem: string;
+  /** The first 12 digits of the dump's SHA-256. */
+  hash: string;
+  kind: BackupFormat | "json";
+}
+
+export function parseObjectName(name: string): ObjectName | null {
+  const [, stem, hash, kind] = OBJECT.exec(name) ?? [];
+  if (!stem || !hash || !kind) return null;
+  return { pair: `${stem}-${hash}`, stem, hash, kind: kind as ObjectName["kind"] };
+}
+
+/** The key of the manifest beside a dump of any bucket; null where the dump's name has no ending that is known. */
+export function manifestKeyBeside(dumpKey: string): string | null {
+  const key = dumpKey.replace(/\.sql(\.gz)?$/, ".json");
+  return key === dumpKey ? null : key;
+}
