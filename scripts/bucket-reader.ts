@@ -11,7 +11,13 @@ const PROJECT_FOLDER = fileURLToPath(new URL("..", import.meta.url));
 /** The stack's output that holds them; see index.ts. */
 const OUTPUT = "objectStoreReader";
 
-const credentials = z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) });
+const credentials = z.object({
+  accessKeyId: z.string().min(1),
+  secretAccessKey: z.string().min(1),
+  /** For a bucket that is not in the stack's own store. */
+  endpoint: z.url().optional(),
+  region: z.string().optional(),
+});
 export type ReaderCredentials = z.infer<typeof credentials>;
 
 /**
@@ -65,7 +71,15 @@ export async function readerCredentials(
 function fromEnvironment(environment: NodeJS.ProcessEnv): ReaderCredentials | undefined {
   const { BUDGIE_S3_READER_ACCESS_KEY_ID: id, BUDGIE_S3_READER_SECRET_ACCESS_KEY: secret } = environment;
   if (!id && !secret) return undefined;
-  if (id && secret) return { accessKeyId: id, secretAccessKey: secret };
+  if (id && secret) {
+    const { BUDGIE_S3_READER_ENDPOINT: endpoint, BUDGIE_S3_READER_REGION: region } = environment;
+    return {
+      accessKeyId: id,
+      secretAccessKey: secret,
+      ...(endpoint ? { endpoint } : {}),
+      ...(region ? { region } : {}),
+    };
+  }
   throw new Stop(
     EXIT.usage,
     `BUDGIE_S3_READER_${id ? "SECRET_ACCESS_KEY" : "ACCESS_KEY_ID"} is not set, and the other one is.`,
