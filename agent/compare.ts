@@ -31,12 +31,14 @@ export function compareDumps(recorded: Recorded, restored: Recorded, ownDump: bo
   }
   if (!ownDump) {
     notCompared.push("schema and sequences: the file has no manifest");
-  } else if (recorded.pgDumpVersion !== restored.pgDumpVersion) {
-    notCompared.push(
-      `schema and sequences: written by pg_dump ${recorded.pgDumpVersion}, compared with ${restored.pgDumpVersion}`,
-    );
   } else if (recorded.schemaSha256 !== restored.schemaSha256) {
-    differences.push("the schema or a sequence's position");
+    // Another version may only say the same in other words.
+    if (recorded.pgDumpVersion === restored.pgDumpVersion)
+      differences.push("the schema or a sequence's position");
+    else
+      notCompared.push(
+        `schema and sequences: written by pg_dump ${recorded.pgDumpVersion}, compared with ${restored.pgDumpVersion}`,
+      );
   }
   return { differences, notCompared };
 }

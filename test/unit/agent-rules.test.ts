@@ -62,6 +62,8 @@ describe("comparing a restored database with its backup", () => {
     expect(compareDumps(recorded, later, true).notCompared).toEqual([
       "schema and sequences: written by pg_dump 16.14, compared with 16.15",
     ]);
+    const sameText = { ...recorded, pgDumpVersion: "16.15" };
+    expect(compareDumps(recorded, sameText, true)).toEqual({ differences: [], notCompared: [] });
     expect(compareDumps(recorded, recorded, false).notCompared).toEqual([
       "schema and sequences: the file has no manifest",
     ]);
