@@ -1,12 +1,14 @@
 import pg from "pg";
-import { describeEnd, startWriter } from "./child-process.ts";
-import { type ReadDump, readDump } from "./dump-file.ts";
+import { describeEnd } from "./child-process.ts";
+import { readDatabaseTraits } from "./database-traits.ts";
+import type { ReadDump } from "./dump-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { loadDump } from "./load-dump.ts";
 import type { Progress } from "./reporter.ts";
 import { connect, databaseExists } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 
-const { escapeIdentifier, escapeLiteral } = pg;
+const { escapeIdentifier } = pg;
 
 /** The database a restore loads into. The name is reserved: whatever is under it is a restore's leftover. */
 export function candidateName(database: string): string {
@@ -21,8 +23,9 @@ export function candidateName(database: string): string {
 export async function createCandidate(session: pg.Client, settings: AgentSettings): Promise<string> {
   const candidate = candidateName(settings.database);
   await dropCandidate(session, candidate);
+  const traits = await readDatabaseTraits(session, settings.database);
   await session.query(
-    `CREATE DATABASE ${escapeIdentifier(candidate)} TEMPLATE template0 ${await traits(session, settings)}`,
+    `CREATE DATABASE ${escapeIdentifier(candidate)} TEMPLATE template0 ${traits?.words ?? ""}`,
   );
   return candidate;
 }
@@ -40,14 +43,7 @@ export async function loadCandidate(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<ReadDump> {
-  const { input, finished } = startWriter(
-    "psql",
-    ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", `--dbname=${candidate}`],
-    signal,
-  );
-  const fed = await readDump(path, shown, input, progress, signal).catch((error: Error) => error);
-  const end = await finished;
-  if (signal.aborted) throw signal.reason;
+  const { fed, end } = await loadDump(candidate, path, shown, progress, signal);
   if (end.code !== 0) {
     throw new Stop(
       EXIT.failed,
@@ -78,33 +74,6 @@ export async function analyze(settings: AgentSettings, candidate: string): Promi
   } finally {
     await client.end();
   }
-}
-
-async function traits(session: pg.Client, settings: AgentSettings): Promise<string> {
-  const { rows } = await session.query<Record<string, string | null>>(
-    // to_jsonb, because the names of the locale columns change between major versions.
-    `SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datcollate, datctype,
-            to_jsonb(d)->>'datlocprovider' AS provider,
-            coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale,
-            to_jsonb(d)->>'daticurules' AS rules, spcname AS tablespace, datconnlimit::text AS connection_limit
-       FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE datname = $1`,
-    [settings.database],
-  );
-  const live = rows[0];
-  if (!live) return "";
-  const words = [
-    `OWNER ${escapeIdentifier(live.owner ?? settings.user)}`,
-    `ENCODING ${escapeLiteral(live.encoding ?? "UTF8")}`,
-    `LC_COLLATE ${escapeLiteral(live.datcollate ?? "C")}`,
-    `LC_CTYPE ${escapeLiteral(live.datctype ?? "C")}`,
-    `TABLESPACE ${escapeIdentifier(live.tablespace ?? "pg_default")}`,
-    `CONNECTION LIMIT ${Number(live.connection_limit)}`,
-  ];
-  if (live.provider === "i") {
-    words.push("LOCALE_PROVIDER icu", `ICU_LOCALE ${escapeLiteral(live.locale ?? "und")}`);
-    if (live.rules) words.push(`ICU_RULES ${escapeLiteral(live.rules)}`);
-  }
-  return words.join(" ");
 }
 
 /**

@@ -24,20 +24,41 @@ export interface StartedWriter {
   finished: Promise<Finished>;
 }
 
+/** Whose rights and which environment a program gets. */
+export interface RunAs {
+  uid: number;
+  gid: number;
+  env: NodeJS.ProcessEnv;
+}
+
 /** Starts a program that writes, such as pg_dump, into a pipe or an open file. Stopped when `signal` aborts. */
 export function startReader(
   program: string,
   args: readonly string[],
   into: "pipe" | number,
   signal?: AbortSignal,
+  runAs?: RunAs,
 ): StartedReader {
-  const process = spawn(program, args, { stdio: ["ignore", into, "pipe"], ...(signal ? { signal } : {}) });
+  const process = spawn(program, args, {
+    stdio: ["ignore", into, "pipe"],
+    ...(signal ? { signal } : {}),
+    ...runAs,
+  });
   return { process, output: process.stdout ?? Readable.from([]), finished: finish(process) };
 }
 
 /** Starts a program that is fed through its standard input, such as psql. Stopped when `signal` aborts. */
-export function startWriter(program: string, args: readonly string[], signal?: AbortSignal): StartedWriter {
-  const process = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], ...(signal ? { signal } : {}) });
+export function startWriter(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+  runAs?: RunAs,
+): StartedWriter {
+  const process = spawn(program, args, {
+    stdio: ["pipe", "ignore", "pipe"],
+    ...(signal ? { signal } : {}),
+    ...runAs,
+  });
   return { process, input: process.stdin, finished: finish(process) };
 }
 

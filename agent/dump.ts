@@ -2,7 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { Readable, Transform, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { describeEnd, type StartedReader, startReader } from "./child-process.ts";
+import { describeEnd, type RunAs, type StartedReader, startReader } from "./child-process.ts";
 import { type DumpFingerprint, DumpFingerprinter } from "./dump-fingerprint.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 
@@ -30,16 +30,17 @@ const LOOK_AGAIN_MS = 25;
  * passes, so what is known of it costs the server nothing.
  *
  * It counts only if every stage ended well, pg_dump said 0, and the dump's own completion line came: each alone has
- * been seen to lie. Throws a Stop otherwise.
+ * been seen to lie. Throws a Stop otherwise. The server is the stack's own unless `runAs`'s environment names another.
  */
 export async function dump(
   database: string,
   stages: readonly Writable[],
   signal: AbortSignal,
   onBytes: (bytes: number) => void,
+  runAs?: RunAs,
 ): Promise<DumpFingerprint> {
   const fingerprinter = new DumpFingerprinter();
-  const started = startReader("pg_dump", pgDumpArguments(database), "pipe", signal);
+  const started = startReader("pg_dump", pgDumpArguments(database), "pipe", signal, runAs);
   const read = new Transform({
     highWaterMark: 1 << 20,
     transform(chunk: Buffer, _encoding, next) {

@@ -19,12 +19,13 @@ import { dump } from "./dump.ts";
 import { inspectDump, type ReadDump, refuse, requireWhole } from "./dump-file.ts";
 import { keepReserve, RESERVED_BYTES, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { requireFittingServer } from "./fitting-server.ts";
 import { saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import { totalRows } from "./manifest.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
-import { connectToMaintenance, databaseExists, majorVersion, readServerFacts } from "./server.ts";
+import { connectToMaintenance, databaseExists, readServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases, swap } from "./swap.ts";
 
@@ -173,7 +174,7 @@ async function preflight(
     report.warn(
       `${source.name} has no manifest: it is compared with itself, not with what was once recorded`,
     );
-  await requireFittingServer(source, read, lock);
+  await requireFittingServer(lock.session, source, read.fingerprint);
   await requireServerSpace(source, read, lock, report);
   return read;
 }
@@ -185,45 +186,6 @@ function requireOwnStack(settings: AgentSettings, options: RestoreOptions, sourc
     `${source.name} is a backup of stack ${stack}, and this is stack ${settings.stack}`,
     `If that is what you want, say so: npx budgie restore ${options.source} --from-stack ${stack}`,
   );
-}
-
-async function requireFittingServer(
-  source: BackupSource,
-  { fingerprint }: ReadDump,
-  lock: Lock,
-): Promise<void> {
-  const { rows } = await lock.session.query<{
-    version: string;
-    missing_roles: string[];
-    missing_extensions: string[];
-  }>(
-    `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
-            ARRAY(SELECT unnest($1::text[]) EXCEPT SELECT rolname FROM pg_roles) AS missing_roles,
-            ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT name FROM pg_available_extensions) AS missing_extensions`,
-    [source.manifest?.roles ?? [], source.manifest?.extensions.map(({ name }) => name) ?? []],
-  );
-  const server = rows[0];
-  if (!server) throw new Error("the server did not say its version");
-  for (const version of [fingerprint.serverVersion, fingerprint.pgDumpVersion]) {
-    if (version !== null && majorVersion(version) !== majorVersion(server.version)) {
-      throw refuse(
-        `${source.name} is a dump of PostgreSQL ${version}, and this server is ${server.version}`,
-        "Restore it into a server of its own major version, then dump it there with this version's pg_dump.",
-      );
-    }
-  }
-  if (server.missing_roles.length > 0) {
-    throw refuse(
-      `${source.name} needs roles that this server does not have: ${server.missing_roles.join(", ")}`,
-      `Make them first, in \`npx budgie psql\`: ${server.missing_roles.map(role => `CREATE ROLE "${role}";`).join(" ")}`,
-    );
-  }
-  if (server.missing_extensions.length > 0) {
-    throw refuse(
-      `${source.name} needs extensions that this server does not have: ${server.missing_extensions.join(", ")}`,
-      "Use a database image that has them.",
-    );
-  }
 }
 
 /** The candidate lies beside the live database, so both must fit. Asked of the server itself, where it lets us. */
