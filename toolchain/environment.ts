@@ -32,13 +32,18 @@ export async function toolchainEnvironment({ report = false } = {}): Promise<Nod
   return { ...process.env, ...variables(engine, tools) };
 }
 
+/** The same without a container engine, for a preview: that works without. */
+export async function previewEnvironment(): Promise<NodeJS.ProcessEnv> {
+  return { ...process.env, ...variables(undefined, (await remembered()) ?? (await setUpTools())) };
+}
+
 /** What a shell needs beyond what it has, for plain `pulumi`. */
 export async function shellVariables(): Promise<Record<string, string>> {
   const engine = await containerEngine();
   return variables(engine, (await remembered()) ?? (await setUpTools()));
 }
 
-function variables(engine: RunningEngine, { cli, plugins }: Tools): Record<string, string> {
+function variables(engine: RunningEngine | undefined, { cli, plugins }: Tools): Record<string, string> {
   const own: Record<string, string> = {
     PATH: pathWith(cli),
     PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -50,7 +55,7 @@ function variables(engine: RunningEngine, { cli, plugins }: Tools): Record<strin
     // The engine would ask a site out of reach for what it already has.
     own.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
   }
-  if (!engine.isDefault) own.DOCKER_HOST = engine.host;
+  if (engine && !engine.isDefault) own.DOCKER_HOST = engine.host;
   if (!process.env.PULUMI_CONFIG_PASSPHRASE && !process.env.PULUMI_CONFIG_PASSPHRASE_FILE) {
     own.PULUMI_CONFIG_PASSPHRASE_FILE = join(projectFolder, ".passphrase");
   }
