@@ -1,21 +1,30 @@
 import { Command, Option } from "commander";
 import { backup } from "./backup.ts";
-import { type CatalogueEntry, listBackups } from "./catalogue.ts";
+import { listBackups } from "./catalogue.ts";
+import { requireSent, sendCopies } from "./copies.ts";
+import { drill } from "./drill.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { REASONS } from "./manifest.ts";
-import { humanSize, type Reporter, terminalReporter } from "./reporter.ts";
-import { restore, undoRestore } from "./restore.ts";
+import { addOffsiteCommands, readerFor } from "./offsite-commands.ts";
+import { printJson, printList, printRemoteList, printStatus } from "./print.ts";
+import { pull } from "./pull.ts";
+import { listRemote } from "./remote-catalogue.ts";
+import { type Reporter, terminalReporter } from "./reporter.ts";
+import { type Restored, restore, undoRestore } from "./restore.ts";
+import { parseObjectUrl } from "./restore-source.ts";
 import { runCommandLine } from "./run-command-line.ts";
 import { serve } from "./serve.ts";
-import { readSettings } from "./settings.ts";
-import { readStatus, type Status } from "./status.ts";
+import { type AgentSettings, readSettings } from "./settings.ts";
+import { readStatus } from "./status.ts";
 import { verify } from "./verify.ts";
+import { verifyRemote } from "./verify-remote.ts";
 
 const json = new Option(
   "--json",
   "print one JSON value on standard output, and everything else on standard error",
 );
+const reader = () => new Option("--reader <path>", "where `keep-reader` put credentials that may read");
 
 /** Set by commands that end without an error and yet with something to tell. */
 let outcome: number = EXIT.done;
@@ -38,20 +47,29 @@ program
   .addOption(json)
   .action(async options => {
     const settings = readSettings(process.env);
+    const report = terminalReporter(Boolean(options.json));
     const manifest = await backup(
       settings,
       { reason: options.reason, format: options.format ?? settings.format },
-      terminalReporter(Boolean(options.json)),
+      report,
     );
     if (options.json) printJson(manifest);
+    requireSent(await sendCopies(settings, { operation: "backup", reader: null }, report), report);
   });
 
 program
   .command("list")
   .description("show the backups, newest first")
+  .option("--remote", "the ones in the bucket")
+  .addOption(reader())
   .addOption(json)
   .action(async options => {
     const settings = readSettings(process.env);
+    if (options.remote) {
+      const store = await readerFor(settings, options.reader);
+      const entries = await listRemote(store, settings.stack);
+      return options.json ? printJson(entries) : printRemoteList(entries, store.shown);
+    }
     const entries = await listBackups(settings);
     if (options.json) printJson(entries.map(({ manifest, ...entry }) => ({ ...entry, manifest })));
     else printList(entries, settings.backupDirShown);
@@ -60,10 +78,19 @@ program
 program
   .command("verify")
   .description("read every byte of a backup and compare it with its manifest")
-  .argument("[backup]", "a backup's name, `latest`, or `all`", "latest")
+  .argument(
+    "[backup]",
+    "a backup's name, `latest`, or `all`; the newest, in the bucket with two others, when not said",
+  )
+  .option("--remote", "in the bucket")
+  .addOption(reader())
   .addOption(json)
-  .action(async (which: string, options) => {
-    const results = await verify(readSettings(process.env), which, terminalReporter(Boolean(options.json)));
+  .action(async (which: string | undefined, options) => {
+    const settings = readSettings(process.env);
+    const report = terminalReporter(Boolean(options.json));
+    const results = options.remote
+      ? await verifyRemote(settings, await readerFor(settings, options.reader), which ?? "sample", report)
+      : await verify(settings, which ?? "latest", report);
     if (options.json) printJson(results);
     if (results.length === 0)
       throw new Stop(EXIT.unusableBackup, "There is no backup to verify.", "Take one: npx budgie backup");
@@ -71,9 +98,22 @@ program
   });
 
 program
+  .command("drill")
+  .description("prove a backup: restore it into a throw-away server, dump it again, compare")
+  .argument("[backup]", "a backup's name, `latest`, or a path", "latest")
+  .addOption(json)
+  .action(async (which: string, options) => {
+    const drilled = await drill(readSettings(process.env), which, terminalReporter(Boolean(options.json)));
+    if (options.json) printJson(drilled);
+    if (drilled.outcome === "bad") outcome = EXIT.unusableBackup;
+  });
+
+program
   .command("restore")
   .description("load a backup beside the database, compare, and swap it in")
-  .argument("[backup]", "a backup's name, `latest`, a path, or `-` for standard input")
+  .argument("[backup]", "a backup's name, `latest`, a path, `-` for standard input, or s3://BUCKET/KEY")
+  .addOption(new Option("--from <place>", "fetch it from there first").choices(["s3"]))
+  .addOption(reader())
   .option("--from-stack <stack>", "allow a backup of this other stack")
   .option("--undo", "swap back the database that the last restore set aside")
   .addOption(json)
@@ -89,11 +129,7 @@ program
     }
     const restored = options.undo
       ? await undoRestore(settings, report)
-      : await restore(
-          settings,
-          { source: source as string, fromStack: options.fromStack ?? null, stdin: process.stdin },
-          report,
-        );
+      : await restoreFrom(settings, source as string, options, report);
     if (options.json) printJson(restored);
   });
 
@@ -128,38 +164,20 @@ program
     );
   });
 
-function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+async function restoreFrom(
+  settings: AgentSettings,
+  source: string,
+  options: { from?: "s3"; reader?: string; fromStack?: string },
+  report: Reporter,
+): Promise<Restored> {
+  const object = parseObjectUrl(source);
+  const reader = object || options.from ? await readerFor(settings, options.reader, object?.bucket) : null;
+  const pulled = options.from && reader ? (await pull(settings, reader, source, report)).name : source;
+  const { fromStack = null } = options;
+  return restore(settings, { source: pulled, fromStack, stdin: process.stdin, reader }, report);
 }
 
-function printList(entries: CatalogueEntry[], directory: string): void {
-  if (entries.length === 0)
-    return void process.stdout.write(`No backups in ${directory}. Take one: npx budgie backup\n`);
-  const rows = entries.map(({ name, bytes, manifest, flaw }) => {
-    const tables = manifest ? `${manifest.tables.length} tables` : "";
-    return [name, humanSize(bytes), manifest?.reason ?? "", tables, flaw ? `does not count: ${flaw}` : ""];
-  });
-  const widths = [0, 1, 2, 3].map(column => Math.max(...rows.map(row => (row[column] ?? "").length)));
-  for (const row of rows) {
-    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
-    process.stdout.write(`${cells.join("  ").trimEnd()}\n`);
-  }
-}
-
-function printStatus(status: Status, report: Reporter): void {
-  const { database, backups } = status;
-  if (database)
-    report.info(`Database ${database.name}: ${database.tables} tables, ${humanSize(database.bytes)}`);
-  for (const name of status.previousDatabases) report.info(`Kept from before a restore: ${name}`);
-  const newest = backups.newest
-    ? `, the newest of ${backups.newest.finishedAt.slice(0, 16).replace("T", " ")} UTC`
-    : "";
-  report.info(
-    `Backups in ${backups.directory}: ${backups.count}${newest}, ${humanSize(backups.freeBytes)} free`,
-  );
-  for (const problem of status.problems) report.warn(problem);
-  if (status.fine) report.done("Everything is as it should be");
-}
+addOffsiteCommands(program, reader, json);
 
 void runCommandLine(async () => {
   await program.parseAsync();
