@@ -11,7 +11,8 @@ import { ownHome, standInHome } from "./pulumi-home.ts";
 import { runLogged } from "./run-tool.ts";
 import { sayWarning, step } from "./say.ts";
 
-const INSTALL_MS = 3 * 60_000;
+/** The AWS plugin is a download of some 200 MB. */
+const INSTALL_MS = 15 * 60_000;
 
 export interface Plugin {
   name: string;
@@ -30,6 +31,7 @@ export interface Plugins {
 const wanted = [
   { name: "docker", build: dockerPlugin },
   { name: "command", build: (version: string) => bundledPlugin("command", version) },
+  { name: "aws", build: (version: string) => bundledPlugin("aws", version) },
 ];
 
 /**
