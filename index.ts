@@ -1,16 +1,18 @@
 import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
 import { Backend } from "./components/backend.ts";
 import { BackupAgent } from "./components/backup-agent.ts";
 import { BackupGates } from "./components/backup-gates.ts";
 import { Database } from "./components/database.ts";
 import { spelling } from "./components/engine.ts";
+import { offsiteStore } from "./components/offsite-store.ts";
 import { labelsOf, type Place } from "./components/place.ts";
 import { prepare } from "./components/prepare.ts";
 import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
 const { stack, namePrefix, destroyGraceSeconds } = settings;
-const { engine, backupDirectory } = await prepare(settings);
+const { engine, backupDirectory, bucketExists, storeLacks } = await prepare(settings);
 
 // The provider would follow DOCKER_CONTEXT past the engine that was found.
 const provider = new docker.Provider("engine", { host: engine.host, context: "" });
@@ -38,6 +40,8 @@ const db = new Database(
   onEngine,
 );
 
+const bucket = await offsiteStore({ place, store: settings.objectStore, bucketExists }, onEngine);
+
 const agent = new BackupAgent(
   "backup-agent",
   {
@@ -47,6 +51,9 @@ const agent = new BackupAgent(
     backupDirShown: settings.backupDir,
     format: settings.backupFormat,
     destroyGraceSeconds,
+    bucket,
+    storeLacks,
+    ssh: settings.ssh,
   },
   onEngine,
 );
@@ -75,4 +82,11 @@ export const database = {
   container: db.container.name,
   volume: db.volume.name,
 };
+export const offsite = {
+  kind: settings.objectStore.kind,
+  bucket: bucket?.bucket,
+  lacks: storeLacks,
+};
+/** Reads the bucket, and cannot change it where the store has such keys: for `npx budgie`, which restores with it. */
+export const objectStoreReader = bucket && pulumi.secret(bucket.reader);
 export const nextSteps = [`curl ${url}/health`, "npx budgie backup", "npx budgie list", "npx budgie status"];

@@ -3,6 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { bundle } from "./bundle.ts";
 import type { DatabaseConnection } from "./database.ts";
 import { spelling } from "./engine.ts";
+import type { SshSettings } from "./offsite-settings.ts";
+import type { OffsiteStore } from "./offsite-store.ts";
 import { containerBase, containerOptions, type Place } from "./place.ts";
 import { step } from "./step.ts";
 
@@ -16,9 +18,17 @@ export interface BackupAgentArgs {
   format: "sql" | "sql.gz";
   /** How many seconds a backup that is being written gets to end. */
   destroyGraceSeconds: number;
+  /** The bucket that every backup is sent to. @default none */
+  bucket?: OffsiteStore | undefined;
+  /** What the bucket's store does not do, one sentence each, for the status. */
+  storeLacks: readonly string[];
+  /** The machine that every backup is sent to over ssh. @default none */
+  ssh?: SshSettings | undefined;
 }
 
 const PASSFILE = "/run/secrets/pgpass";
+const S3_WRITER_FILE = "/run/secrets/s3-writer.json";
+const SSH_KEY_FILE = "/run/secrets/ssh-key";
 const BACKUPS = "/backups";
 /**
  * Files belong to the backup directory's owner, and a throw-away server runs as its own user. Spelt as the engine reads
@@ -33,6 +43,8 @@ export class BackupAgent extends pulumi.ComponentResource {
   readonly container: docker.Container;
   /** What to depend on: when it is there, the database is the one that the stack's backups came from. */
   readonly databaseIdentity: pulumi.Resource;
+  /** What to depend on: when they are there, backups can be sent to the bucket. */
+  readonly bucketReady: pulumi.Resource[];
 
   constructor(name: string, args: BackupAgentArgs, opts: pulumi.ComponentResourceOptions) {
     super("budgie:stack:BackupAgent", name, {}, opts);
@@ -44,6 +56,8 @@ export class BackupAgent extends pulumi.ComponentResource {
       { engine: args.place.engine.host, container: this.container.id, database: args.database.container },
       { parent: this },
     );
+    const { ready = [], setUpFrom } = args.bucket ?? {};
+    this.bucketReady = setUpFrom ? [...ready, setUpFrom(this.container)] : ready;
     this.registerOutputs({ container: this.container.name });
   }
 }
@@ -73,6 +87,7 @@ function createContainer(
   parent: pulumi.Resource,
 ): docker.Container {
   const { place, database } = args;
+  const offsite = offsiteOf(args);
   return new docker.Container(
     `${name}-container`,
     {
@@ -92,15 +107,53 @@ function createContainer(
         `BUDGIE_BACKUP_DIR=${BACKUPS}`,
         `BUDGIE_BACKUP_DIR_SHOWN=${args.backupDirShown}`,
         `BUDGIE_BACKUP_FORMAT=${args.format}`,
+        ...offsite.envs,
       ],
-      uploads: [{ file: PASSFILE, content: database.password.apply(passfile), permissions: "0400" }],
+      uploads: [
+        { file: PASSFILE, content: database.password.apply(passfile), permissions: "0400" },
+        ...offsite.uploads,
+      ],
       volumes: [{ hostPath: args.backupDir, containerPath: BACKUPS }],
       capabilities: { drops: ["ALL"], adds: CAPABILITIES },
       init: true,
       destroyGraceSeconds: args.destroyGraceSeconds,
     },
-    containerOptions(place, parent, [database.ready]),
+    containerOptions(place, parent, [database.ready, ...(args.bucket?.ready ?? [])]),
   );
+}
+
+/** Where backups are sent to: what may be read in the environment, and as files what may not. */
+function offsiteOf({ bucket, storeLacks, ssh }: BackupAgentArgs) {
+  const parts = [bucketOf(bucket, storeLacks), ...(ssh ? [sshOf(ssh)] : [])];
+  return { envs: parts.flatMap(part => part.envs), uploads: parts.flatMap(part => part.uploads) };
+}
+
+function bucketOf(store: OffsiteStore | undefined, lacks: readonly string[]) {
+  if (!store) return { envs: ["BUDGIE_OFFSITE=none"], uploads: [] };
+  return {
+    envs: [
+      `BUDGIE_OFFSITE=${store.kind}`,
+      `BUDGIE_S3_BUCKET=${store.bucket}`,
+      `BUDGIE_S3_PREFIX=${store.prefix}`,
+      `BUDGIE_S3_REGION=${store.region}`,
+      ...(store.endpoint === undefined ? [] : [pulumi.interpolate`BUDGIE_S3_ENDPOINT=${store.endpoint}`]),
+      `BUDGIE_S3_PATH_STYLE=${store.pathStyle}`,
+      `BUDGIE_S3_LACKS=${JSON.stringify(lacks)}`,
+      `BUDGIE_S3_WRITER_FILE=${S3_WRITER_FILE}`,
+    ],
+    uploads: [{ file: S3_WRITER_FILE, content: pulumi.jsonStringify(store.writer), permissions: "0400" }],
+  };
+}
+
+function sshOf({ target, key, hostKey }: SshSettings) {
+  return {
+    envs: [
+      `BUDGIE_SSH_TARGET=${target}`,
+      `BUDGIE_SSH_KEY_FILE=${SSH_KEY_FILE}`,
+      `BUDGIE_SSH_HOST_KEY=${hostKey}`,
+    ],
+    uploads: [{ file: SSH_KEY_FILE, content: key, permissions: "0400" }],
+  };
 }
 
 /** A libpq passfile that answers to every server: the agent also talks to throw-away ones. */

@@ -1,5 +1,6 @@
 // What Pulumi runs before it replaces or removes the database: takes a backup, and fails when there is none.
 import type Docker from "dockerode";
+import { EXIT } from "../agent/exit-codes.ts";
 import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { engineClient, findEngine, unreachable } from "./engine.ts";
 import { runStep, StepFailure } from "./step-main.ts";
@@ -11,6 +12,9 @@ interface Input {
 
 /** A household's ledger is dumped in seconds; what takes longer than this is stuck. */
 const DEADLINE_SECONDS = 3600;
+
+/** A backup that was taken, read back, and could not be sent to the bucket. */
+const NOT_SENT: readonly number[] = [EXIT.storeUnreachable, EXIT.storeRefused];
 
 const WITHOUT_BACKUP =
   "BUDGIE_SKIP_BACKUP=1 pulumi up     # or destroy; DANGER: goes on without a backup, and what is lost then is lost";
@@ -31,6 +35,13 @@ await runStep<Input>(DEADLINE_SECONDS, async input => {
     "before-change",
   ]);
   if (code === 0) return stdout.trim();
+  if (NOT_SENT.includes(code)) {
+    // The copy on this machine is what the change could destroy the source of; it is there.
+    process.stderr.write(
+      `WARNING: the backup was taken, but it was NOT sent off this machine.\n${stderr.trim()}\n`,
+    );
+    return stdout.trim();
+  }
   throw refusal(stderr.trim() || `The backup ended with exit code ${code}.`, "npx budgie status");
 });
 

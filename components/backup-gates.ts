@@ -23,6 +23,7 @@ export interface BackupGatesArgs {
 export class BackupGates extends pulumi.ComponentResource {
   constructor(name: string, args: BackupGatesArgs, opts: pulumi.ComponentResourceOptions) {
     super("budgie:stack:BackupGates", name, {}, opts);
+    const { agent } = args;
     new command.local.Command(
       `${name}-before-change`,
       {
@@ -32,8 +33,12 @@ export class BackupGates extends pulumi.ComponentResource {
         triggers: [args.database.container.id],
         addPreviousOutputInEnv: false,
       },
-      // The agent takes the backup, so it must still be there; and a `destroy` that is refused should leave the API running.
-      { parent: this, dependsOn: [args.agent.container, args.agent.databaseIdentity, args.backend.ready] },
+      // The agent takes the backup and sends it to the bucket, so all of these must still be there; and a `destroy` that is
+      // refused should leave the API running.
+      {
+        parent: this,
+        dependsOn: [agent.container, agent.databaseIdentity, ...agent.bucketReady, args.backend.ready],
+      },
     );
     this.registerOutputs({});
   }

@@ -1,6 +1,6 @@
 import { type OffsiteValues, offsiteDefinitions } from "./offsite-settings.ts";
 import { NAMESPACE, type Problem, removeCommand, setCommand } from "./setting-definition.ts";
-import { PROFILES, profileOf } from "./store-profile.ts";
+import { PROFILES, profileByName } from "./store-profile.ts";
 
 type Name = keyof OffsiteValues;
 type Kind = OffsiteValues["objectStore"];
@@ -116,7 +116,7 @@ function ofTheLock(values: Partial<OffsiteValues>): Problem[] {
 function ofTheProfile(values: Partial<OffsiteValues>): Problem[] {
   const { objectStore, s3Endpoint: endpoint, objectStoreProfile } = values;
   if (objectStore !== "s3" || endpoint === undefined) return [];
-  const { title, features, transitions } = PROFILES[objectStoreProfile ?? profileOf(endpoint)];
+  const { title, features, transitions } = PROFILES[objectStoreProfile ?? profileByName(endpoint)];
   const { objectLockDays: lock, offsiteTransitionClass: storageClass } = values;
   const problems: Problem[] = [];
   if (lock !== undefined && typeof features.objectLock === "object") {

@@ -11,7 +11,7 @@ export interface Place {
   namePrefix: string;
 }
 
-export type Role = "database" | "backend" | "backup-agent";
+export type Role = "database" | "backend" | "backup-agent" | "object-store";
 
 /** The settings that every container of the stack has. */
 export function containerBase(place: Place, role: Role, labels: Record<string, pulumi.Input<string>> = {}) {

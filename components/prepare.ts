@@ -1,16 +1,28 @@
 import * as pulumi from "@pulumi/pulumi";
 import { PROJECT_FOLDER, type Settings } from "../settings.ts";
 import { backupDirectoryPath, createBackupDirectory } from "./backup-directory.ts";
+import { bucketOwnership } from "./bucket-owner.ts";
 import { type Engine, findEngine, unreachable } from "./engine.ts";
 import { httpPortProblem } from "./http-port.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
 import { Refusal } from "./refusal.ts";
+import { storeLacks } from "./store-lacks.ts";
+
+export interface Prepared {
+  engine: Engine;
+  /** Absolute, on the engine's machine. */
+  backupDirectory: string;
+  /** Whether the bucket for the backups is there already; it is this stack's then. */
+  bucketExists: boolean;
+  /** What the object store does not do for backups, one sentence each. */
+  storeLacks: string[];
+}
 
 /**
  * Looks at the machine before anything is declared, so that what would fail half-way is refused while nothing has been
  * touched. A preview only warns, and makes nothing: it may run on another machine. Throws a `Refusal`.
  */
-export async function prepare(settings: Settings): Promise<{ engine: Engine; backupDirectory: string }> {
+export async function prepare(settings: Settings): Promise<Prepared> {
   try {
     const engine = await findEngine(settings.engineHost);
     if (!engine.reachable) refuse(unreachable(engine));
@@ -21,10 +33,23 @@ export async function prepare(settings: Settings): Promise<{ engine: Engine; bac
     if (portProblem) refuse(portProblem);
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
-    return { engine, backupDirectory };
+    const bucketExists = await ownBucketExists(settings);
+    const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
+    if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
+    return { engine, backupDirectory, bucketExists, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
+}
+
+/** Another stack's bucket is refused in a preview as well: it is the same from every machine. */
+async function ownBucketExists({ objectStore, ...stack }: Settings): Promise<boolean> {
+  if (objectStore.kind !== "aws" && objectStore.kind !== "s3") return false;
+  const ownership = await bucketOwnership(objectStore, stack);
+  if (ownership.is === "refused") throw new Error(ownership.problem);
+  if (ownership.is === "unsure") refuse(ownership.problem);
+  if (ownership.is === "own" && ownership.note) pulumi.log.info(ownership.note);
+  return ownership.is === "own";
 }
 
 function refuse(problem: string): void {

@@ -6,7 +6,7 @@ import { PROFILES, profileOf, type StoreProfile } from "./store-profile.ts";
 const SLOW_CLASSES: readonly string[] = ["GLACIER", "DEEP_ARCHIVE"];
 
 const LOCAL = [
-  "It is on the same machine as the database, and is lost with it: set budgie:objectStore or budgie:offsiteSsh to have copies elsewhere.",
+  "The object store is on the same machine as the database, and is lost with it: set budgie:objectStore or budgie:offsiteSsh to have copies elsewhere.",
   "Who may use this machine's container engine can delete the copies in it.",
   "What is sent to it is not encrypted on its way; that way does not leave the stack's own network.",
 ];
@@ -26,7 +26,7 @@ export function storeLacks(store: ObjectStoreSettings, ssh: boolean): string[] {
       return [...readableOnTheWay(store.endpoint), ...slow(store.lifecycle)];
     case "s3":
       return [
-        ...missing(PROFILES[store.profile ?? profileOf(store.endpoint)]),
+        ...missing(profileOf(store)),
         ...(store.writer ? [] : [WITHOUT_WRITER]),
         ...readableOnTheWay(store.endpoint),
         ...slow(store.lifecycle),
@@ -49,7 +49,9 @@ function missing({ features }: StoreProfile, besides: readonly string[] = []): s
 /** Signatures keep others from changing what is sent over plain http; they do not keep them from reading it. */
 function readableOnTheWay(endpoint: string | undefined): string[] {
   if (!endpoint?.startsWith("http://") || isPrivateHost(new URL(endpoint).hostname)) return [];
-  return [`Its address ${endpoint} is not encrypted: everyone on the way can read the backups.`];
+  return [
+    `The object store's address ${endpoint} is not encrypted: everyone on the way can read the backups.`,
+  ];
 }
 
 function slow({ transition }: Lifecycle): string[] {

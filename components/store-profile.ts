@@ -30,24 +30,26 @@ export interface StoreProfile {
 }
 
 const NO_VERSIONS = {
-  lacks: "It keeps no versions: a backup that is overwritten or deleted there is gone at once.",
+  lacks: "The object store keeps no versions: a backup that is overwritten or deleted there is gone at once.",
 };
 const NO_ACCESS_BLOCK = {
-  lacks: "It has no public access block: nothing stops a mistake from making the bucket public.",
+  lacks:
+    "The object store has no public access block: nothing stops a mistake from making the bucket public.",
 };
 const NO_POLICY = {
   lacks:
-    "It takes no rule that refuses overwriting: who takes over the backup agent's key can overwrite backups there.",
+    "The object store takes no rule that refuses overwriting: who takes over the backup agent's key can overwrite backups there.",
 };
 const NO_TAGS = {
-  lacks: "Its buckets have no tags: whether a bucket is this stack's is told by the names of what is in it.",
+  lacks:
+    "The object store's buckets have no tags: whether a bucket is this stack's is told by the names of what is in it.",
 };
-const NO_LOCK = { lacks: "It has no object lock." };
+const NO_LOCK = { lacks: "The object store has no object lock." };
 const NO_PUT_ONLY_KEYS = {
   lacks:
-    "Its keys cannot be limited to adding: who takes over the backup agent's key can delete backups there.",
+    "The object store's keys cannot be limited to adding: who takes over the backup agent's key can delete backups there.",
 };
-const NO_ENCRYPTION = { lacks: "It is not asked to encrypt what it keeps." };
+const NO_ENCRYPTION = { lacks: "The object store is not asked to encrypt what it keeps." };
 /** Versions or not, nothing is left behind by an expiry there. */
 const NO_MARKERS = "given";
 
@@ -141,7 +143,7 @@ const b2: StoreProfile = {
     tags: NO_TAGS,
     conditionalPuts: {
       lacks:
-        "It is not known to take a put that must not overwrite, without which the agent sends nothing: `npx budgie push` tells.",
+        "The object store is not known to take a put that must not overwrite, without which the agent sends nothing: `npx budgie push` tells.",
     },
     putOnlyKeys: "given",
   },
@@ -167,7 +169,7 @@ const garage: StoreProfile = {
     tags: NO_TAGS,
     conditionalPuts: {
       lacks:
-        "It is not documented to refuse a put that must not overwrite: two different backups never share a name anyway.",
+        "The object store is not documented to refuse a put that must not overwrite: two different backups never share a name anyway.",
     },
     putOnlyKeys: NO_PUT_ONLY_KEYS,
   },
@@ -183,7 +185,7 @@ const unknown: StoreProfile = {
     publicAccessBlock: NO_ACCESS_BLOCK,
     ownershipControls: {
       lacks:
-        "What it can do beyond versions and expiry is not known, so nothing more is declared: name it with budgie:objectStoreProfile if you can.",
+        "What the object store can do beyond versions and expiry is not known, so nothing more is declared: name it with budgie:objectStoreProfile if you can.",
     },
     encryption: NO_ENCRYPTION,
     policy: NO_POLICY,
@@ -206,8 +208,15 @@ export const PROFILES: Readonly<Record<ProfileName | "aws", StoreProfile>> = {
   s3: unknown,
 };
 
-/** The profile of an endpoint whose operator named none. */
-export function profileOf(endpoint: string): ProfileName {
+/** By what the operator said, else by the endpoint's name. */
+export function profileOf(
+  store: { kind: "aws" } | { kind: "s3"; profile: ProfileName | undefined; endpoint: string },
+): StoreProfile {
+  if (store.kind === "aws") return PROFILES.aws;
+  return PROFILES[store.profile ?? profileByName(store.endpoint)];
+}
+
+export function profileByName(endpoint: string): ProfileName {
   const { hostname } = new URL(endpoint);
   if (hostname.endsWith(".r2.cloudflarestorage.com")) return "r2";
   if (hostname.endsWith(".backblazeb2.com")) return "b2";

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
 import { vi } from "vitest";
+import type { Bundle } from "../../components/bundle.ts";
 
 /** One resource as the program hands it to the engine, options included. */
 export interface Registered {
@@ -57,12 +58,29 @@ export const DEFAULTS: Record<string, string> = {
 /** What the mocked engine answers for a generated secret. */
 export const GENERATED = "generated-canary";
 
+/** Bundling a program takes seconds and gives the same every time: the same files are only bundled once here. */
+const bundles = new Map<string, Bundle>();
+vi.doMock("../../components/bundle.ts", async original => {
+  const { bundle } = await original<typeof import("../../components/bundle.ts")>();
+  const bundleOnce: typeof bundle = (name, program) => {
+    const known = bundles.get(name) ?? bundle(name, program);
+    bundles.set(name, known);
+    return known;
+  };
+  return { bundle: bundleOnce };
+});
+
 /** Runs index.ts against a mocked engine and gives everything that it declares. No container engine is touched. */
 export async function runProgram(
   config: Record<string, string> = {},
   { preview = true, secretKeys = [] as string[] } = {},
 ): Promise<{ resources: Registered[]; outputs: Record<string, unknown> }> {
   vi.stubEnv("DOCKER_HOST", "unix:///nonexistent/engine.sock");
+  for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"])
+    vi.stubEnv(name, undefined);
+  vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
+  vi.stubEnv("AWS_CONFIG_FILE", "/nonexistent");
+  vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
   vi.stubEnv("PULUMI_CONFIG_SECRET_KEYS", JSON.stringify(secretKeys));
   vi.resetModules();
   const resources: Registered[] = [];
@@ -70,7 +88,13 @@ export async function runProgram(
     {
       newResource: ({ name, inputs }) => ({
         id: `${name}-id`,
-        state: { ...inputs, stdout: GENERATED, imageId: `sha256:${name}` },
+        state: {
+          ...inputs,
+          stdout: GENERATED,
+          imageId: `sha256:${name}`,
+          arn: `arn:aws:s3:::${inputs.bucket}`,
+          secret: GENERATED,
+        },
       }),
       call: () => ({}),
     },

@@ -15,7 +15,7 @@ let configured: Registered[];
 beforeAll(async () => {
   plain = (await runProgram()).resources;
   configured = (await runProgram(SECRETS, { secretKeys: SECRET_KEYS })).resources;
-});
+}, 60_000);
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -63,7 +63,7 @@ describe("the volume with the data", () => {
 describe("every container", () => {
   it("is stopped gracefully, restarted after a reboot, and kept from new privileges", () => {
     const resources = plain;
-    expect(containers(resources)).toHaveLength(3);
+    expect(containers(resources)).toHaveLength(4);
     for (const { inputs, request } of containers(resources)) {
       expect(inputs.destroyGraceSeconds).toBeGreaterThan(0);
       expect(inputs.restart).toBe("unless-stopped");
@@ -174,6 +174,10 @@ describe("secrets", () => {
       "backup-agent-database-identity",
       "database-initial-password",
       "database-ready",
+      "object-store-bucket",
+      "object-store-reader-secret",
+      "object-store-root-secret",
+      "object-store-writer-secret",
     ]);
   });
 

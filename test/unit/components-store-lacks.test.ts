@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Lifecycle, ObjectStoreSettings } from "../../components/offsite-settings.ts";
 import { isPrivateHost } from "../../components/private-host.ts";
 import { storeLacks } from "../../components/store-lacks.ts";
-import { PROFILES, profileOf } from "../../components/store-profile.ts";
+import { PROFILES, profileByName } from "../../components/store-profile.ts";
 
 beforeAll(async () => {
   await pulumi.runtime.setMocks({
@@ -42,19 +42,19 @@ describe("what a store lacks", () => {
 
   it("is said of every other store", () => {
     expect(storeLacks(s3({ profile: "garage" }), false)).toEqual([
-      "It keeps no versions: a backup that is overwritten or deleted there is gone at once.",
-      "It has no public access block: nothing stops a mistake from making the bucket public.",
-      "It is not asked to encrypt what it keeps.",
-      "It takes no rule that refuses overwriting: who takes over the backup agent's key can overwrite backups there.",
-      "Its buckets have no tags: whether a bucket is this stack's is told by the names of what is in it.",
-      "It is not documented to refuse a put that must not overwrite: two different backups never share a name anyway.",
-      "Its keys cannot be limited to adding: who takes over the backup agent's key can delete backups there.",
+      "The object store keeps no versions: a backup that is overwritten or deleted there is gone at once.",
+      "The object store has no public access block: nothing stops a mistake from making the bucket public.",
+      "The object store is not asked to encrypt what it keeps.",
+      "The object store takes no rule that refuses overwriting: who takes over the backup agent's key can overwrite backups there.",
+      "The object store's buckets have no tags: whether a bucket is this stack's is told by the names of what is in it.",
+      "The object store is not documented to refuse a put that must not overwrite: two different backups never share a name anyway.",
+      "The object store's keys cannot be limited to adding: who takes over the backup agent's key can delete backups there.",
     ]);
   });
 
   it("is being elsewhere when the store is on this machine, unless backups go over ssh as well", () => {
     const local: ObjectStoreSettings = { kind: "local", ...place, image: "pgsty/minio:latest" };
-    const alone = "It is on the same machine as the database, and is lost with it";
+    const alone = "The object store is on the same machine as the database, and is lost with it";
     expect(storeLacks(local, false)[0]).toContain(alone);
     expect(storeLacks(local, true).join("\n")).not.toContain(alone);
   });
@@ -74,7 +74,7 @@ describe("what a store lacks", () => {
 
   it("is secrecy on the way over plain http, on any but the own network", () => {
     const sentence =
-      "Its address http://s3.example.com is not encrypted: everyone on the way can read the backups.";
+      "The object store's address http://s3.example.com is not encrypted: everyone on the way can read the backups.";
     expect(storeLacks(s3({ endpoint: "http://s3.example.com" }), false)).toContain(sentence);
     expect(storeLacks(s3({ endpoint: "http://192.168.1.5:9000" }), false).join("\n")).not.toContain(
       "encrypted:",
@@ -105,7 +105,7 @@ describe("which store an endpoint is", () => {
     ["https://s3.example.com", "s3"],
     ["https://administrator.example.com", "s3"],
   ])("%s is %s", (endpoint, profile) => {
-    expect(profileOf(endpoint)).toBe(profile);
+    expect(profileByName(endpoint)).toBe(profile);
   });
 });
 

@@ -1,0 +1,110 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import { type BucketPlace, declareSettings } from "./bucket-settings.ts";
+import { bucketTags } from "./bucket-tags.ts";
+import { type BucketKeys, createUsers } from "./bucket-users.ts";
+import type { ObjectStoreSettings } from "./offsite-settings.ts";
+import { keyPrefix, type OffsiteStore } from "./offsite-store.ts";
+import type { Place } from "./place.ts";
+import { isDeclared, profileOf } from "./store-profile.ts";
+
+export interface BackupBucketArgs {
+  place: Pick<Place, "stack" | "namePrefix">;
+  store: Extract<ObjectStoreSettings, { kind: "aws" | "s3" }>;
+  /** Whether the bucket is there already and is this stack's, so that it is taken over. */
+  bucketExists: boolean;
+}
+
+/**
+ * A bucket for backups in Amazon S3 or in a store that is like it. DANGER: its lifecycle deletes what is too old. The stack
+ * never does: `pulumi destroy` leaves the bucket and every setting of it (`retainOnDelete` takes effect with the `up` that
+ * first has it), and removes only the keys to it.
+ */
+export class BackupBucket extends pulumi.ComponentResource {
+  readonly offsite: OffsiteStore;
+
+  constructor(name: string, args: BackupBucketArgs, opts: pulumi.ComponentResourceOptions) {
+    super("budgie:stack:BackupBucket", name, {}, opts);
+    const { store, place } = args;
+    const on: BucketPlace = {
+      name,
+      prefix: keyPrefix(place.stack),
+      tags: bucketTags(place),
+      profile: profileOf(store),
+      parent: this,
+      provider: new aws.Provider(`${name}-provider`, providerArgs(store), { parent: this }),
+    };
+    const bucket = createBucket(on, args);
+    const settings = declareSettings(on, store, bucket);
+    const keys = store.kind === "aws" ? createUsers(on, bucket) : operatorsKeys(store);
+    this.offsite = {
+      kind: store.kind,
+      bucket: store.bucket,
+      prefix: on.prefix,
+      region: store.region,
+      endpoint: store.endpoint,
+      pathStyle: store.pathStyle,
+      writer: keys.writer,
+      reader: keys.reader,
+      ready: [bucket, ...settings, ...keys.ready],
+    };
+    this.registerOutputs({ bucket: bucket.bucket });
+  }
+}
+
+/** With `aws`, the credentials are those of whoever runs Pulumi, found as every AWS tool finds them. */
+export function providerArgs(store: BackupBucketArgs["store"]): aws.ProviderArgs {
+  const { region, endpoint, pathStyle: s3UsePathStyle } = store;
+  if (store.kind === "aws") {
+    return {
+      region,
+      ...(endpoint === undefined ? {} : { s3UsePathStyle, endpoints: [awsEndpoints(endpoint)] }),
+    };
+  }
+  return {
+    region,
+    accessKey: store.operator.accessKeyId,
+    secretKey: store.operator.secretAccessKey,
+    endpoints: [{ s3: store.endpoint }],
+    s3UsePathStyle,
+    // There is no account, no metadata service and no list of regions to ask.
+    skipCredentialsValidation: true,
+    skipMetadataApiCheck: true,
+    skipRegionValidation: true,
+    skipRequestingAccountId: true,
+  };
+}
+
+/** A VPC endpoint of Amazon's serves S3 alone; a stand-in for all of AWS serves everything at one address. */
+function awsEndpoints(endpoint: string) {
+  const ofAmazon = new URL(endpoint).hostname.endsWith(".amazonaws.com");
+  return ofAmazon ? { s3: endpoint } : { s3: endpoint, iam: endpoint, sts: endpoint };
+}
+
+function createBucket(
+  { name, tags, profile, parent, provider }: BucketPlace,
+  args: BackupBucketArgs,
+): aws.s3.Bucket {
+  const { store, bucketExists } = args;
+  return new aws.s3.Bucket(
+    `${name}-bucket`,
+    {
+      bucket: store.bucket,
+      ...(isDeclared(profile, "tags") ? { tags } : {}),
+      ...(store.lifecycle.lockDays > 0 ? { objectLockEnabled: true } : {}),
+    },
+    {
+      parent,
+      provider,
+      retainOnDelete: true,
+      // Ignored by the engine once the state has it.
+      ...(bucketExists ? { import: store.bucket } : {}),
+      // Tags may be added by whoever owns the bucket; the others would replace it, or are read back unset when it is imported.
+      ignoreChanges: ["tags", "tagsAll", "objectLockEnabled", "forceDestroy"],
+    },
+  );
+}
+
+function operatorsKeys({ writer, operator }: Extract<ObjectStoreSettings, { kind: "s3" }>): BucketKeys {
+  return { writer: writer ?? operator, reader: operator, ready: [] };
+}

@@ -1,0 +1,137 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { spelling } from "./engine.ts";
+import type { Credentials, ObjectStoreSettings } from "./offsite-settings.ts";
+import { keyPrefix, type OffsiteStore } from "./offsite-store.ts";
+import { generatedSecret } from "./password.ts";
+import { containerBase, containerOptions, labelsOf, type Place } from "./place.ts";
+import { step } from "./step.ts";
+
+export interface ObjectStoreArgs {
+  place: Place;
+  store: Extract<ObjectStoreSettings, { kind: "local" }>;
+}
+
+const PORT = 9000;
+const DATA = "/data";
+const ROOT_FILE = "/run/secrets/object-store-root.env";
+/** Requests under way may end. */
+const DESTROY_GRACE_SECONDS = 20;
+
+/** An S3-compatible server (MinIO) in a container, reached from the stack's own network alone, on a volume that outlives it. */
+export class ObjectStore extends pulumi.ComponentResource {
+  readonly offsite: OffsiteStore;
+
+  constructor(name: string, args: ObjectStoreArgs, opts: pulumi.ComponentResourceOptions) {
+    super("budgie:stack:ObjectStore", name, {}, opts);
+    const { place, store } = args;
+    const keys = (user: string): Credentials => ({
+      accessKeyId: pulumi.output(`budgie-${user}`),
+      secretAccessKey: generatedSecret(`${name}-${user}-secret`, { parent: this }),
+    });
+    const [root, writer, reader] = [keys("root"), keys("writer"), keys("reader")];
+    const container = createContainer(name, args, root, this);
+    this.offsite = {
+      kind: "local",
+      bucket: store.bucket,
+      prefix: keyPrefix(place.stack),
+      region: store.region,
+      endpoint: pulumi.interpolate`http://${container.name}:${PORT}`,
+      pathStyle: true,
+      writer,
+      reader,
+      ready: [container],
+      setUpFrom: agent =>
+        setUpBucket(name, { ...args, container, agent, keys: { root, writer, reader }, parent: this }),
+    };
+    this.registerOutputs({ container: container.name });
+  }
+}
+
+/** DANGER: these are the copies. `retainOnDelete` keeps them through `pulumi destroy`, as it keeps the database. */
+function createVolume(name: string, place: Place, parent: pulumi.Resource): docker.Volume {
+  return new docker.Volume(
+    `${name}-volume`,
+    {
+      name: `${place.namePrefix}-object-store-data`,
+      labels: labelsOf({ "budgie.stack": place.stack, "budgie.prefix": place.namePrefix }),
+    },
+    { parent, retainOnDelete: true, ignoreChanges: ["labels", "driver", "driverOpts"] },
+  );
+}
+
+function createContainer(
+  name: string,
+  { place, store }: ObjectStoreArgs,
+  root: Credentials,
+  parent: pulumi.Resource,
+): docker.Container {
+  const image = new docker.RemoteImage(
+    `${name}-image`,
+    { name: spelling(place.engine.kind).image(store.image), keepLocally: true },
+    { parent },
+  );
+  return new docker.Container(
+    `${name}-container`,
+    {
+      ...containerBase(place, "object-store"),
+      name: `${place.namePrefix}-object-store`,
+      image: image.imageId,
+      command: ["minio", "server", DATA],
+      envs: [`MINIO_CONFIG_ENV_FILE=${ROOT_FILE}`, "MINIO_BROWSER=off", "MINIO_UPDATE=off"],
+      uploads: [{ file: ROOT_FILE, content: rootFile(root), permissions: "0400" }],
+      volumes: [{ volumeName: createVolume(name, place, parent).name, containerPath: DATA }],
+      capabilities: { drops: ["ALL"] },
+      destroyGraceSeconds: DESTROY_GRACE_SECONDS,
+      // Anonymous volumes are not ours to remove with the container that holds the data.
+      removeVolumes: false,
+    },
+    containerOptions(place, parent),
+  );
+}
+
+/** What MinIO reads its environment from, so that no secret is in one that `inspect` shows. */
+function rootFile({ accessKeyId, secretAccessKey }: Credentials): pulumi.Output<string> {
+  return pulumi.interpolate`MINIO_ROOT_USER=${accessKeyId}\nMINIO_ROOT_PASSWORD=${secretAccessKey}\n`;
+}
+
+/** From the agent's container, because this program is not on the stack's network. */
+function setUpBucket(
+  name: string,
+  {
+    store,
+    place,
+    container,
+    agent,
+    keys,
+    parent,
+  }: ObjectStoreArgs & {
+    container: docker.Container;
+    agent: docker.Container;
+    keys: Record<"root" | "writer" | "reader", Credentials>;
+    parent: pulumi.Resource;
+  },
+): pulumi.Resource {
+  const { keepDays, noncurrentDays, lockDays } = store.lifecycle;
+  return step(
+    `${name}-bucket`,
+    "local-store-bucket",
+    {
+      engine: place.engine.host,
+      container: agent.id,
+      // Another container may be another server: it is looked after again.
+      store: container.id,
+      wanted: {
+        endpoint: pulumi.interpolate`http://${container.name}:${PORT}`,
+        region: store.region,
+        bucket: store.bucket,
+        prefix: keyPrefix(place.stack),
+        keepDays,
+        noncurrentDays,
+        lockDays,
+        ...keys,
+      },
+    },
+    { parent },
+  );
+}
