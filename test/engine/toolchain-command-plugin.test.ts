@@ -1,11 +1,8 @@
 // The Command plugin under the real engine, whichever of the two it is here: what the gates rely on.
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { toolchainEnvironment } from "../../toolchain/environment.ts";
-import { projectFolder } from "../../toolchain/project.ts";
+import { pulumiProject, type TestProject } from "../support/pulumi-project.ts";
 
 const program = `
 import * as pulumi from "@pulumi/pulumi";
@@ -24,47 +21,28 @@ const holder = new local.Command("holder", { create: "cat", stdin: "canary-outpu
 export const held = holder.stdout.apply(text => text.length);
 `;
 
-let folder: string;
-let env: NodeJS.ProcessEnv;
+let project: TestProject;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "command-engine-"));
-  await symlink(join(projectFolder, "node_modules"), join(folder, "node_modules"));
-  await writeFile(
-    join(folder, "package.json"),
-    '{"type":"module","dependencies":{"@pulumi/command":"1.2.1"}}',
-  );
-  await writeFile(join(folder, "index.ts"), program);
-  await mkdir(join(folder, "state"));
-  await writeFile(
-    join(folder, "Pulumi.yaml"),
-    'name: command-test\nmain: index.ts\nruntime: {name: nodejs, options: {typescript: false, nodeargs: "--import tsx"}}\n' +
-      'backend: {url: "file://./state"}\n',
-  );
-  env = { ...(await toolchainEnvironment()), PULUMI_CONFIG_PASSPHRASE: "only a test's" };
-  await pulumi(["stack", "init", "test"]);
+  project = await pulumiProject("command", program);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => project?.remove());
 
-async function pulumi(args: string[], step: Record<string, string> = {}) {
-  const all = [...args, "--non-interactive"];
-  return execa("pulumi", all, { cwd: folder, env: { ...env, ...step }, reject: false, all: true });
-}
-
+/** The lines that the program's scripts left during one `pulumi up`, which need not succeed. */
 async function up(step: Record<string, string>) {
-  await rm(join(folder, "log"), { force: true });
-  const result = await pulumi(["up", "--yes", "--skip-preview"], step);
-  return { result, log: await readFile(join(folder, "log"), "utf8").catch(() => "") };
+  const file = join(project.folder, "log");
+  await rm(file, { force: true });
+  const result = await project.pulumi(["up", "--yes", "--skip-preview"], step);
+  return { result, log: await readFile(file, "utf8").catch(() => "") };
 }
 
 it("creates, updates on an edit, and is quiet without one", async () => {
   const first = await up({});
-  expect(first.result.exitCode, first.result.all).toBe(0);
+  expect(first.result.code, first.result.all).toBe(0);
   expect(first.log).toBe("create 1\n");
   expect((await up({ EDIT: "x" })).log).toBe("update 1\n");
   expect((await up({ EDIT: "x" })).log).toBe("");
-  const quiet = await pulumi(["preview", "--refresh", "--expect-no-changes"], { EDIT: "x" });
-  expect(quiet.exitCode, quiet.all).toBe(0);
+  await project.requireNoChange({ EDIT: "x" });
 });
 
 it("creates the replacement before it deletes the old one, with the old one's script and environment", async () => {
@@ -72,35 +50,26 @@ it("creates the replacement before it deletes the old one, with the old one's sc
 });
 
 it("leaves no secret input in the state, nor an output that is declared secret", async () => {
-  const files = await readdir(join(folder, "state"), { recursive: true, withFileTypes: true });
-  const texts = await Promise.all(
-    files.filter(file => file.isFile()).map(file => readFile(join(file.parentPath, file.name), "utf8")),
-  );
-  expect(texts.join("\n")).toContain("local:Command::gate");
-  for (const canary of ["canary-environment", "canary-stdin"]) expect(texts.join("\n")).not.toContain(canary);
-  const exported = (await pulumi(["stack", "export"])).stdout;
-  expect(JSON.stringify(outputsOf(exported, "holder").stdout)).not.toContain("canary-output");
+  const text = await project.stateText();
+  expect(text).toContain("local:Command::gate");
+  for (const canary of ["canary-environment", "canary-stdin"]) expect(text).not.toContain(canary);
+  const { stdout } = (await project.resource("holder")).outputs;
+  expect(stdout).toBeDefined();
+  expect(JSON.stringify(stdout)).not.toContain("canary-output");
 });
 
 it("keeps the resource when its delete fails, stops the run and says what failed", async () => {
   await up({ STEP: "2", DELETE_EXIT: "3" });
-  const destroy = await pulumi(["destroy", "--yes", "--skip-preview"]);
-  expect(destroy.exitCode).not.toBe(0);
+  const destroy = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
+  expect(destroy.code).not.toBe(0);
   expect(destroy.all).toContain("exit status 3");
   expect(destroy.all).toContain("delete $STEP");
-  expect((await pulumi(["stack", "--show-urns"])).stdout).toContain("local:Command::gate");
+  await project.resource("gate");
 });
 
 it("destroys once its delete succeeds again", async () => {
   await up({ STEP: "2" });
-  const destroy = await pulumi(["destroy", "--yes", "--skip-preview"]);
-  expect(destroy.exitCode, destroy.all).toBe(0);
-  expect(await readFile(join(folder, "log"), "utf8")).toBe("update 2\ndelete 2\n");
+  const destroy = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
+  expect(destroy.code, destroy.all).toBe(0);
+  expect(await readFile(join(project.folder, "log"), "utf8")).toBe("update 2\ndelete 2\n");
 });
-
-function outputsOf(exported: string, name: string): Record<string, unknown> {
-  const { deployment } = JSON.parse(exported) as {
-    deployment: { resources: { urn: string; outputs?: Record<string, unknown> }[] };
-  };
-  return deployment.resources.find(resource => resource.urn.endsWith(`::${name}`))?.outputs ?? {};
-}

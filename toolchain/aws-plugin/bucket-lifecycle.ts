@@ -9,7 +9,9 @@ import { unless } from "./errors.ts";
 import { fromServer, type Rule, ruleFields, toServer } from "./lifecycle-rule.ts";
 
 const MINIMUM_SIZE = "all_storage_classes_128K";
-const NO_MINIMUM_SIZE =
+/** What the official plugin makes of an answer that does not tell it: another than any that can be declared. */
+const UNTOLD = "";
+const NEVER_TOLD =
   "the store has taken the rules, but does not answer with x-amz-transition-default-minimum-object-size, as only AWS does. " +
   "The official AWS plugin waits three minutes for it and then fails (hashicorp/terraform-provider-aws issue 49019): " +
   "give this store its lifecycle rules another way";
@@ -34,8 +36,6 @@ export const bucketLifecycleConfiguration = bucketSetting({
         TransitionDefaultMinimumObjectSize: size as TransitionDefaultMinimumObjectSize,
       }),
     );
-    const answer = await at.s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
-    if (!answer.TransitionDefaultMinimumObjectSize) throw new Error(NO_MINIMUM_SIZE);
   },
   get: async (at, Bucket) => {
     const none = ["NoSuchBucket", "NoSuchLifecycleConfiguration"];
@@ -43,8 +43,9 @@ export const bucketLifecycleConfiguration = bucketSetting({
     if (!answer?.Rules?.length) return undefined;
     return {
       rules: answer.Rules.map(fromServer),
-      transitionDefaultMinimumObjectSize: answer.TransitionDefaultMinimumObjectSize,
+      transitionDefaultMinimumObjectSize: answer.TransitionDefaultMinimumObjectSize ?? UNTOLD,
     };
   },
+  whyNotTaken: found => (found.transitionDefaultMinimumObjectSize === UNTOLD ? NEVER_TOLD : undefined),
   remove: async (at, Bucket) => void (await at.s3.send(new DeleteBucketLifecycleCommand({ Bucket }))),
 });

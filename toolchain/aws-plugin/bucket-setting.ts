@@ -13,6 +13,8 @@ interface Setting {
   put(at: Connection, bucket: string, inputs: Properties): Promise<void>;
   /** Undefined if it is not set, or the bucket is gone. */
   get(at: Connection, bucket: string): Promise<Properties | undefined>;
+  /** Why the store has not taken it, where that can be known. */
+  whyNotTaken?(found: Properties): string | undefined;
   /** Only called for one that is set. */
   remove(at: Connection, bucket: string, state: Properties): Promise<void>;
 }
@@ -58,12 +60,12 @@ async function requireTaken(
     const found = (await setting.get(at, bucket)) ?? {};
     const different = differing(shared, inputs, found);
     if (different.length === 0) return;
-    if (asked === ASKED) {
-      const show = (values: Properties) => JSON.stringify(different.map(name => values[name] ?? null));
-      throw new Error(
-        `the server accepted it, but has not taken it: ${different.join(", ")} should be ${show(inputs)} and is ${show(found)}`,
-      );
-    }
+    if (asked === ASKED) throw new Error(setting.whyNotTaken?.(found) ?? notTaken(different, inputs, found));
     await pause(PAUSE_MS);
   }
+}
+
+function notTaken(different: string[], wanted: Properties, found: Properties): string {
+  const show = (values: Properties) => JSON.stringify(different.map(name => values[name] ?? null));
+  return `the server accepted it, but has not taken it: ${different.join(", ")} should be ${show(wanted)} and is ${show(found)}`;
 }

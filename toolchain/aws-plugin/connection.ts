@@ -1,6 +1,6 @@
 import { IAMClient } from "@aws-sdk/client-iam";
 import { S3Client } from "@aws-sdk/client-s3";
-import type { Failure, Properties } from "../provider.ts";
+import { type Failure, type Properties, UNKNOWN } from "../provider.ts";
 
 /** The servers that resources are on. */
 export interface Connection {
@@ -21,7 +21,7 @@ const supported = [
   "profile",
   "endpoints",
   "s3UsePathStyle",
-  // Nothing here asks who the caller is before the first call, nor which region there are, so these are always so.
+  // Nothing here asks who the caller is before the first call, nor which regions there are, so these are always so.
   "skipCredentialsValidation",
   "skipRegionValidation",
   "skipRequestingAccountId",
@@ -73,9 +73,10 @@ function endpoint(url: string | undefined): { endpoint?: string } {
   return url ? { endpoint: url } : {};
 }
 
-/** As the SDK sends it: JSON in a text. */
+/** From JSON in a text, as the SDK sends it. A preview may not know them yet. */
 function endpointsOf(value: unknown): Record<string, string>[] {
-  const list = typeof value === "string" && value ? JSON.parse(value) : value;
+  if (typeof value !== "string" || value === "" || value === UNKNOWN) return [];
+  const list: unknown = JSON.parse(value);
   return Array.isArray(list) ? list : [];
 }
 

@@ -2,16 +2,19 @@ interface Refusal {
   name?: string;
   /** Where the SDK's own name for an error is another one. */
   Code?: string;
+  /** The operating system's, as `ECONNREFUSED`. */
+  code?: string;
   message?: string;
   $metadata?: { httpStatusCode?: number };
 }
 
 /** The server's code for what went wrong, as `NoSuchBucket`; for an answer without one, as to HEAD, its HTTP status. */
 export function codeOf(error: unknown): string {
-  const { name = "", Code, $metadata } = error as Refusal;
-  const code = Code ?? name;
-  const hasCode = code !== "" && !/^(Unknown|UnknownError|NotFound|\d+)$/.test(code);
-  return hasCode || !$metadata?.httpStatusCode ? code : `HTTP ${$metadata.httpStatusCode}`;
+  const { name = "", Code, code, $metadata } = error as Refusal;
+  const status = $metadata?.httpStatusCode;
+  if (!status) return code ?? name;
+  const told = Code ?? name;
+  return told === "" || /^(Unknown|UnknownError|NotFound|\d+)$/.test(told) ? `HTTP ${status}` : told;
 }
 
 /** Undefined for an answer that says by one of these codes that there is nothing; other failures are thrown on. */
@@ -30,8 +33,9 @@ export async function saying<T>(what: string, run: () => Promise<T>): Promise<T>
     return await run();
   } catch (error) {
     const { message = "", $metadata } = error as Refusal;
-    const told = message && !/^Unknown(Error)?$/.test(message) ? `: ${message}` : "";
-    if (!$metadata?.httpStatusCode) throw new Error(`${what}${told || `: ${codeOf(error)}`}`);
-    throw new Error(`${what}: ${codeOf(error)} (HTTP ${$metadata.httpStatusCode})${told}`);
+    const [code, status] = [codeOf(error), $metadata?.httpStatusCode];
+    const told = /^(Unknown(Error)?)?$/.test(message) ? "" : `: ${message}`;
+    if (!status) throw new Error(`${what}${told || `: ${code}`}`);
+    throw new Error(`${what}: ${code}${code === `HTTP ${status}` ? "" : ` (HTTP ${status})`}${told}`);
   }
 }

@@ -24,7 +24,13 @@ export const accessKey: Kind = {
     const { AccessKey: key } = await at.iam.send(new CreateAccessKeyCommand({ UserName }));
     if (!key?.AccessKeyId) throw new Error("the server answered without a key");
     const { AccessKeyId: id } = key;
-    if (inputs.status === "Inactive") await setStatus(at, UserName, id, "Inactive");
+    // One that is in no state would be nobody's.
+    if (inputs.status === "Inactive") {
+      await setStatus(at, UserName, id, "Inactive").catch(async error => {
+        await at.iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: id }));
+        throw error;
+      });
+    }
     return { id, outputs: { createDate: key.CreateDate?.toISOString(), secret: key.SecretAccessKey } };
   },
   /** No server tells the secret a second time: it stays what the state says, and an imported key has none. */
