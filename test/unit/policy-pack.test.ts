@@ -5,19 +5,25 @@ import { type Registered, runProgram } from "../support/stack-mocks.ts";
 
 const SECRET = "canary-password-1";
 
+const PINNED = { "budgie:objectStoreImage": `pgsty/minio@sha256:${"0".repeat(64)}` };
+
 /** What the real program declares, by the settings that it declares it from. */
 let asItIs: Registered[];
 let opened: Registered[];
+let onAmazon: Registered[];
 let withSecretsShown: Registered[];
 
 beforeAll(async () => {
-  asItIs = (await runProgram()).resources;
+  const declared = async (config: Record<string, string>, secretKeys: string[] = []) =>
+    (await runProgram(config, { secretKeys })).resources;
+  asItIs = await declared({});
   const open = { "budgie:databasePort": "5433", "budgie:httpAddress": "0.0.0.0" };
-  opened = (await runProgram({ ...open, "budgie:backendImage": "registry.example.com/budgie:1" })).resources;
+  opened = await declared({ ...PINNED, ...open, "budgie:backendImage": "registry.example.com/budgie:1" });
+  onAmazon = await declared({ "budgie:objectStore": "aws", "budgie:bucket": "example-budgie-backups" });
   const shown = { "budgie:backendSecretsInEnvironment": "true", "budgie:databasePassword": SECRET };
-  withSecretsShown = (await runProgram(shown, { secretKeys: ["budgie:databasePassword"] })).resources;
+  withSecretsShown = await declared({ ...PINNED, ...shown }, ["budgie:databasePassword"]);
   vi.unstubAllEnvs();
-});
+}, 60_000);
 
 const names = (found: Violation[]) => found.map(({ policy }) => policy);
 
@@ -28,10 +34,40 @@ describe("the pack, as the Pulumi CLI starts it", () => {
   });
   afterAll(() => pack.stop());
 
-  it("finds nothing to object to in the stack, nor in one whose settings open all that can be opened", async () => {
-    expect(asItIs.length).toBeGreaterThan(10);
-    expect(await pack.violations(asItIs)).toEqual([]);
+  it("finds nothing to object to in the stack, with a store of its own or with Amazon's", async () => {
+    expect(opened.length).toBeGreaterThan(10);
     expect(await pack.violations(opened)).toEqual([]);
+    expect(onAmazon.map(({ type }) => type)).toContain("aws:s3/bucket:Bucket");
+    expect(await pack.violations(onAmazon)).toEqual([]);
+  });
+
+  it("only advises to pin the object store's default image", async () => {
+    expect(await pack.violations(asItIs)).toEqual([
+      {
+        policy: "images-do-not-move",
+        mandatory: false,
+        message: expect.stringContaining("object-store-image runs pgsty/minio:latest"),
+      },
+    ]);
+  });
+
+  it("misses any part of the bucket", async () => {
+    const parts = [
+      "PublicAccessBlock",
+      "Versioning",
+      "ServerSideEncryptionConfiguration",
+      "LifecycleConfiguration",
+    ];
+    for (const part of parts) {
+      const without = onAmazon.filter(({ type }) => !type.endsWith(`:Bucket${part}`));
+      expect(without.length).toBe(onAmazon.length - 1);
+      expect(await pack.violations(without)).toEqual([
+        expect.objectContaining({
+          mandatory: true,
+          message: expect.stringContaining(`has no Bucket${part}`),
+        }),
+      ]);
+    }
   });
 
   it("objects to secrets in the API's environment, without repeating them", async () => {
