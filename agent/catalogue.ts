@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isBackupName, manifestName } from "./backup-name.ts";
+import { type DrillOutcome, drillFlaw, drillOutcome } from "./drill-record.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -10,6 +11,8 @@ export interface CatalogueEntry {
   name: string;
   bytes: number;
   manifest: Manifest | null;
+  /** How its newest drill came out; null when there was none. */
+  drill: DrillOutcome;
   /** Why it does not count as a backup of this stack's; null when it does. */
   flaw: string | null;
 }
@@ -46,14 +49,12 @@ async function describeEntry(settings: AgentSettings, name: string): Promise<Cat
   const reading = await readManifest(join(settings.backupDir, manifestName(name) ?? name));
   if (!reading.found) {
     const flaw = reading.why === "absent" ? "no manifest" : `manifest not readable: ${reading.detail}`;
-    return { name, bytes: size, manifest: null, flaw };
+    return { name, bytes: size, manifest: null, drill: null, flaw };
   }
-  return {
-    name,
-    bytes: size,
-    manifest: reading.manifest,
-    flaw: flawOf(settings, name, size, reading.manifest),
-  };
+  const { manifest } = reading;
+  const drill = await drillOutcome(settings, name, manifest);
+  const flaw = flawOf(settings, name, size, manifest) ?? drillFlaw(drill);
+  return { name, bytes: size, manifest, drill, flaw };
 }
 
 function flawOf(settings: AgentSettings, name: string, size: number, manifest: Manifest): string | null {
