@@ -2,26 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { GetBucketLifecycleConfigurationCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { awsProject } from "../support/aws-project.ts";
 import { startMinio, type TestMinio } from "../support/minio.ts";
-import { pulumiProject, type TestProject } from "../support/pulumi-project.ts";
+import type { TestProject } from "../support/pulumi-project.ts";
 
 const STORY_MS = 300_000;
 
 const beginning = `
-import * as pulumi from "@pulumi/pulumi";
-import * as aws from "@pulumi/aws";
-const { BUCKET = "", ENDPOINT = "", ACCESS_KEY = "", SECRET_KEY = "", DAYS = "7" } = process.env;
-const provider = new aws.Provider("store", {
-  region: "us-east-1",
-  accessKey: ACCESS_KEY,
-  secretKey: pulumi.secret(SECRET_KEY),
-  endpoints: [{ s3: ENDPOINT }],
-  s3UsePathStyle: true,
-  skipCredentialsValidation: true,
-  skipRequestingAccountId: true,
-  skipMetadataApiCheck: true,
-  skipRegionValidation: true,
-});
+const { DAYS = "7" } = process.env;
 const bucket = new aws.s3.Bucket("backups", { bucket: BUCKET, objectLockEnabled: true }, { provider });
 const of = { bucket: bucket.id };
 `;
@@ -80,26 +68,21 @@ afterAll(async () => {
   for (const project of projects) await project.remove();
 });
 
-async function projectOf(program: string): Promise<TestProject> {
-  const project = await pulumiProject("aws", program);
+async function projectOf(bucket: string, resources: string): Promise<TestProject> {
+  const project = await awsProject(minio, bucket, resources);
   projects.push(project);
   return project;
-}
-
-function given(bucket: string, more: Record<string, string> = {}): Record<string, string> {
-  const { endpoint: ENDPOINT, accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY } = minio;
-  return { BUCKET: bucket, ENDPOINT, ACCESS_KEY, SECRET_KEY, ...more };
 }
 
 it("declares a bucket with the parts that the store has, is quiet after that, follows an edit, and takes all away", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf(beginning + parts);
-  await project.up(given("story"));
-  await project.requireNoChange(given("story"));
-  await project.up(given("story", { DAYS: "9" }));
-  await project.requireNoChange(given("story", { DAYS: "9" }));
-  const destroyed = await project.pulumi(["destroy", "--yes", "--skip-preview"], given("story"));
+  const project = await projectOf("story", beginning + parts);
+  await project.up();
+  await project.requireNoChange();
+  await project.up({ DAYS: "9" });
+  await project.requireNoChange({ DAYS: "9" });
+  const destroyed = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
   expect(destroyed.code, destroyed.all).toBe(0);
   await expect(s3.send(new HeadBucketCommand({ Bucket: "story" }))).rejects.toThrow();
 });
@@ -107,25 +90,26 @@ it("declares a bucket with the parts that the store has, is quiet after that, fo
 it("says what a store that is down was asked for, and leaves the state to try again", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf(beginning);
+  const project = await projectOf("later", beginning);
   await minio.kill();
-  const failed = await project.pulumi(["up", "--yes", "--skip-preview"], given("later"));
+  const failed = await project.pulumi(["up", "--yes", "--skip-preview"]);
   await minio.start();
   expect(failed.code).not.toBe(0);
   expect(failed.all).toMatch(/creating .*backups.*ECONNREFUSED/s);
   expect(failed.all).not.toContain(minio.secretAccessKey);
-  await project.up(given("later"));
+  await project.up();
 });
 
 it("does not call lifecycle rules declared in a store that never confirms them", {
   timeout: STORY_MS,
 }, async () => {
   const project = await projectOf(
+    "rules",
     `${beginning}
     const rules = [{ id: "a", status: "Enabled", filter: { prefix: "dev/" }, expiration: { days: 90 } }];
     new aws.s3.BucketLifecycleConfiguration("lifecycle", { ...of, rules }, { provider });`,
   );
-  const result = await project.pulumi(["up", "--yes", "--skip-preview"], given("rules"));
+  const result = await project.pulumi(["up", "--yes", "--skip-preview"]);
   expect(result.code).not.toBe(0);
   expect(result.all).toMatch(/lifecycle/i);
   const kept = await s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: "rules" }));
@@ -134,9 +118,10 @@ it("does not call lifecycle rules declared in a store that never confirms them",
 
 it("fails where the store lacks a part, and keeps the bucket", { timeout: STORY_MS }, async () => {
   const project = await projectOf(
+    "lacking",
     `${beginning}new aws.s3.BucketPublicAccessBlock("private", { ...of, blockPublicAcls: true }, { provider });`,
   );
-  const result = await project.pulumi(["up", "--yes", "--skip-preview"], given("lacking"));
+  const result = await project.pulumi(["up", "--yes", "--skip-preview"]);
   expect(result.code).not.toBe(0);
   expect(result.all).toMatch(/private/);
   await s3.send(new HeadBucketCommand({ Bucket: "lacking" }));

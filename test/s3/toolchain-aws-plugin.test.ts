@@ -9,26 +9,14 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { awsProject } from "../support/aws-project.ts";
 import { startMoto, type TestMoto } from "../support/moto.ts";
-import { pulumiProject, type TestProject } from "../support/pulumi-project.ts";
+import type { TestProject } from "../support/pulumi-project.ts";
 
 const STORY_MS = 300_000;
 
 const beginning = `
-import * as pulumi from "@pulumi/pulumi";
-import * as aws from "@pulumi/aws";
-const { BUCKET = "", ENDPOINT = "", ACCESS_KEY = "", SECRET_KEY = "", DAYS = "90", ADOPT = "" } = process.env;
-const provider = new aws.Provider("aws", {
-  region: "us-east-1",
-  accessKey: ACCESS_KEY,
-  secretKey: pulumi.secret(SECRET_KEY),
-  endpoints: [{ s3: ENDPOINT, iam: ENDPOINT, sts: ENDPOINT }],
-  s3UsePathStyle: true,
-  skipCredentialsValidation: true,
-  skipRequestingAccountId: true,
-  skipMetadataApiCheck: true,
-  skipRegionValidation: true,
-});
+const { DAYS = "90", ADOPT = "" } = process.env;
 const bucket = new aws.s3.Bucket("backups", { bucket: BUCKET, tags: { stack: "dev" } }, { provider, ...(ADOPT ? { import: BUCKET } : {}) });
 `;
 const versioning = `
@@ -126,16 +114,10 @@ function client(credentials: { accessKeyId: string; secretAccessKey: string }): 
   return new S3Client({ endpoint: moto.endpoint, region: "us-east-1", credentials, forcePathStyle: true });
 }
 
-async function projectOf(program: string): Promise<TestProject> {
-  const project = await pulumiProject("aws", program);
+async function projectOf(bucket: string, resources: string): Promise<TestProject> {
+  const project = await awsProject(moto, bucket, resources);
   projects.push(project);
   return project;
-}
-
-/** What every program above is given. */
-function given(bucket: string, more: Record<string, string> = {}): Record<string, string> {
-  const { endpoint: ENDPOINT, accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY } = moto;
-  return { BUCKET: bucket, ENDPOINT, ACCESS_KEY, SECRET_KEY, ...more };
 }
 
 async function expirationDays(bucket: string): Promise<number | undefined> {
@@ -146,16 +128,16 @@ async function expirationDays(bucket: string): Promise<number | undefined> {
 it("declares a bucket with all its parts and a writer, is quiet after that, follows an edit, and takes all away", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf(everything);
-  await project.up(given("story"));
-  await project.requireNoChange(given("story"));
+  const project = await projectOf("story", everything);
+  await project.up();
+  await project.requireNoChange();
   expect(await expirationDays("story")).toBe(90);
 
-  await project.up(given("story", { DAYS: "120" }));
+  await project.up({ DAYS: "120" });
   expect(await expirationDays("story")).toBe(120);
-  await project.requireNoChange(given("story", { DAYS: "120" }));
+  await project.requireNoChange({ DAYS: "120" });
 
-  const destroyed = await project.pulumi(["destroy", "--yes", "--skip-preview"], given("story"));
+  const destroyed = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
   expect(destroyed.code, destroyed.all).toBe(0);
   await expect(s3.send(new HeadBucketCommand({ Bucket: "story" }))).rejects.toThrow();
 });
@@ -164,10 +146,10 @@ it("gives the writer a key that may put and nothing else, and tells its secret i
   timeout: STORY_MS,
 }, async () => {
   // Without the bucket's policy: moto denies what a condition of it would let pass.
-  const project = await projectOf(beginning + writer);
-  await project.up(given("writers"));
+  const project = await projectOf("writers", beginning + writer);
+  await project.up();
   // No server tells a key's secret twice.
-  await project.pulumi(["refresh", "--yes", "--skip-preview"], given("writers"));
+  await project.pulumi(["refresh", "--yes", "--skip-preview"]);
   const output = async (name: string) =>
     (await project.pulumi(["stack", "output", name, "--show-secrets"])).stdout.trim();
   const [accessKeyId, secretAccessKey] = [await output("accessKeyId"), await output("secretAccessKey")];
@@ -180,10 +162,7 @@ it("gives the writer a key that may put and nothing else, and tells its secret i
   const elsewhere = asWriter.send(new PutObjectCommand({ ...object, Key: "prod/a" }));
   await expect(elsewhere).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
 
-  const texts = [
-    await project.stateText(),
-    (await project.pulumi(["preview", "--diff"], given("writers"))).all,
-  ];
+  const texts = [await project.stateText(), (await project.pulumi(["preview", "--diff"])).all];
   for (const text of texts) {
     expect(text).not.toContain(secretAccessKey);
     expect(text).not.toContain(moto.secretAccessKey);
@@ -191,40 +170,40 @@ it("gives the writer a key that may put and nothing else, and tells its secret i
 });
 
 it("finds what was changed behind its back, and puts it right", { timeout: STORY_MS }, async () => {
-  const project = await projectOf(beginning + versioning);
-  await project.up(given("drift"));
+  const project = await projectOf("drift", beginning + versioning);
+  await project.up();
   await s3.send(
     new PutBucketVersioningCommand({ Bucket: "drift", VersioningConfiguration: { Status: "Suspended" } }),
   );
-  const preview = await project.pulumi(["preview", "--refresh", "--diff"], given("drift"));
+  const preview = await project.pulumi(["preview", "--refresh", "--diff"]);
   expect(preview.all).toMatch(/status\s*: "Suspended" => "Enabled"/);
-  await project.pulumi(["up", "--refresh", "--yes", "--skip-preview"], given("drift"));
-  await project.requireNoChange(given("drift"));
+  await project.pulumi(["up", "--refresh", "--yes", "--skip-preview"]);
+  await project.requireNoChange();
 });
 
 describe("a bucket that is there already", () => {
   it("is never adopted without a word", { timeout: STORY_MS }, async () => {
     await s3.send(new CreateBucketCommand({ Bucket: "taken" }));
-    const project = await projectOf(beginning);
-    const result = await project.pulumi(["up", "--yes", "--skip-preview"], given("taken"));
+    const project = await projectOf("taken", beginning);
+    const result = await project.pulumi(["up", "--yes", "--skip-preview"]);
     expect(result.code).not.toBe(0);
     expect(result.all).toMatch(/creating .*Bucket.*backups.*BucketAlready(OwnedByYou|Exists)/s);
   });
 
   it("can be imported by its name, and is quiet after that", { timeout: STORY_MS }, async () => {
     await s3.send(new CreateBucketCommand({ Bucket: "found" }));
-    const project = await projectOf(beginning.replace('tags: { stack: "dev" }', ""));
-    await project.up(given("found", { ADOPT: "yes" }));
+    const project = await projectOf("found", beginning.replace('tags: { stack: "dev" }', ""));
+    await project.up({ ADOPT: "yes" });
     expect(await project.resource("backups")).toMatchObject({ id: "found", inputs: { bucket: "found" } });
-    await project.requireNoChange(given("found"));
+    await project.requireNoChange();
   });
 });
 
 it("keeps a bucket that is not empty when all is to be destroyed", { timeout: STORY_MS }, async () => {
-  const project = await projectOf(beginning);
-  await project.up(given("full"));
+  const project = await projectOf("full", beginning);
+  await project.up();
   await s3.send(new PutObjectCommand({ Bucket: "full", Key: "a", Body: "a backup" }));
-  const result = await project.pulumi(["destroy", "--yes", "--skip-preview"], given("full"));
+  const result = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
   expect(result.code).not.toBe(0);
   expect(result.all).toContain("BucketNotEmpty");
   await s3.send(new HeadBucketCommand({ Bucket: "full" }));
@@ -233,10 +212,10 @@ it("keeps a bucket that is not empty when all is to be destroyed", { timeout: ST
 it("forgets a bucket that was removed behind its back, and makes it again", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf(beginning);
-  await project.up(given("gone"));
+  const project = await projectOf("gone", beginning);
+  await project.up();
   await s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
-  const result = await project.pulumi(["up", "--refresh", "--yes", "--skip-preview"], given("gone"));
+  const result = await project.pulumi(["up", "--refresh", "--yes", "--skip-preview"]);
   expect(result.code, result.all).toBe(0);
   await s3.send(new HeadBucketCommand({ Bucket: "gone" }));
 });
@@ -245,10 +224,11 @@ it("refuses a property that does not exist, also deep within, before anything is
   timeout: STORY_MS,
 }, async () => {
   const project = await projectOf(
+    "unmade",
     `${beginning}
     new aws.s3.BucketVersioning("versioning", { bucket: bucket.id, versioningConfiguration: { status: "Enabled", days: 3 } as never }, { provider });`,
   );
-  const result = await project.pulumi(["preview"], given("unmade"));
+  const result = await project.pulumi(["preview"]);
   expect(result.code).not.toBe(0);
   expect(result.all).toContain("versioningConfiguration.days");
   await expect(s3.send(new HeadBucketCommand({ Bucket: "unmade" }))).rejects.toThrow();
