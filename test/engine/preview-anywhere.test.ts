@@ -9,6 +9,8 @@ import { ownHome } from "../../toolchain/pulumi-home.ts";
 /** What a clone does not have. */
 const NOT_COMMITTED = ["node_modules", ".git", ".build", ".pulumi-state", ".passphrase", "backups"];
 const NO_ENGINE = "No container engine answers at unix:///nonexistent/engine.sock (there is no such socket).";
+const NO_CREDENTIALS =
+  "Whose the bucket example-budgie-backups at Amazon S3 is cannot be told: no AWS credentials were found.";
 
 let folder: string;
 let clone: string;
@@ -52,9 +54,9 @@ async function succeed(file: string, ...args: string[]): Promise<string> {
 }
 
 describe.each([
-  { stack: "dev", settings: {} },
-  { stack: "prod", settings: { bucket: "example-budgie-backups" } },
-])("on a machine with no engine and no credentials, $stack", ({ stack, settings }) => {
+  { stack: "dev", settings: {}, warnings: [NO_ENGINE] },
+  { stack: "prod", settings: { bucket: "example-budgie-backups" }, warnings: [NO_ENGINE, NO_CREDENTIALS] },
+])("on a machine with no engine and no credentials, $stack", ({ stack, settings, warnings }) => {
   beforeAll(async () => {
     await succeed("pulumi", "stack", "select", "--create", stack, "--non-interactive");
     for (const [name, value] of Object.entries(settings)) {
@@ -62,22 +64,22 @@ describe.each([
     }
   });
 
-  it("is previewed, with a warning that there is no engine, and agrees with the policies", async () => {
+  it("is previewed, with a warning for each that is missing, and agrees with the policies", async () => {
     const text = await succeed(
       "pulumi",
       ...["preview", "--stack", stack, "--non-interactive", "--policy-pack", "policy/start.cjs"],
     );
-    expect(text).toContain(NO_ENGINE);
+    for (const warning of warnings) expect(text).toContain(warning);
     expect(text).toMatch(/Policies:\n +(✅|⚠️) budgie@v/);
     expect(text).not.toContain("[mandatory]");
     expect(text).toContain("docker:index:Container database-container create");
   });
 
-  it("is summed up, with the same warning", async () => {
+  it("is summed up, with the same warnings", async () => {
     const before = await readFile(join(clone, `Pulumi.${stack}.yaml`), "utf8");
     const text = await succeed("npm", "run", "-s", "preview:comment", "--", "--stack", stack);
     expect(text).toMatch(new RegExp(`^## Preview of \`${stack}\`\n\n\\*\\*\\d+ created\\.\\*\\*\n`));
-    expect(text).toContain(NO_ENGINE);
+    for (const warning of warnings) expect(text).toContain(warning);
     expect(text).toContain("- The database's container is new.\n- No backup is needed.");
     expect(await readFile(join(clone, `Pulumi.${stack}.yaml`), "utf8")).toBe(before);
   });
