@@ -1,0 +1,105 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { manifestName } from "./backup-name.ts";
+import { EXIT, Stop } from "./exit-codes.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import type { Reporter } from "./reporter.ts";
+import type { SshConnection } from "./ssh-connection.ts";
+import { refused, remotePath, sizeOf } from "./ssh-folder.ts";
+import { putNew } from "./ssh-new-file.ts";
+import { holds } from "./ssh-remote-hash.ts";
+import { receive } from "./ssh-transfer.ts";
+
+/**
+ * Copies a backup, and after it its manifest: a copy counts once both are there. What is there already and the same is left
+ * as it is, so a run that was cut is finished by the next one. A partial file is started over: to go on with it would mean
+ * to read it all back first, to know that its bytes are these, which over most lines takes as long as sending them.
+ *
+ * Throws a Stop: storeUnreachable; storeRefused, also when another file has the name; unusableBackup when the file here is
+ * not what its manifest says.
+ */
+export async function copyBackup(
+  connection: SshConnection,
+  backupFile: string,
+  manifest: Manifest,
+  report: Reporter,
+): Promise<void> {
+  const name = manifest.file;
+  if ((await sizeOf(connection, name)) === null) {
+    await requireRecorded(backupFile, manifest, report);
+    await putNew(connection, { ...manifest, name, content: read(backupFile, manifest, "sending", report) });
+  } else if (!(await holds(connection, name, manifest))) {
+    throw anotherFile(connection, name);
+  }
+  await putManifest(connection, manifest);
+}
+
+/** A manifest of the same backup will do: another version of the agent may have put it into other words. */
+async function putManifest(connection: SshConnection, manifest: Manifest): Promise<void> {
+  const name = manifestName(manifest.file) as string;
+  const size = await sizeOf(connection, name);
+  if (size === null) return putNew(connection, manifestFile(name, manifest));
+  const there = parseManifest((await buffer(receive(connection, name, size))).toString());
+  const same =
+    there.found && there.manifest.file === manifest.file && there.manifest.sha256 === manifest.sha256;
+  if (!same) throw anotherFile(connection, name);
+}
+
+/** What the manifest here says of other copies is not in it, so that it is the same whenever it is sent. */
+function manifestFile(name: string, manifest: Manifest) {
+  const text = Buffer.from(`${JSON.stringify({ ...manifest, offsite: null, offsiteSsh: null }, null, 2)}\n`);
+  return {
+    name,
+    stack: manifest.stack,
+    bytes: text.length,
+    sha256: createHash("sha256").update(text).digest("hex"),
+    content: Readable.from([text]),
+  };
+}
+
+/** Before a byte is sent, because it would be sent in vain at every run. */
+async function requireRecorded(path: string, manifest: Manifest, report: Reporter): Promise<void> {
+  const hash = createHash("sha256");
+  for await (const chunk of read(path, manifest, "reading", report)) hash.update(chunk);
+  if (hash.digest("hex") === manifest.sha256) return;
+  throw unusable(`${manifest.file} is corrupt: its bytes are not those that its manifest recorded`);
+}
+
+async function* read(
+  path: string,
+  { file, bytes }: Manifest,
+  label: string,
+  report: Reporter,
+): AsyncGenerator<Buffer> {
+  const progress = report.progress(label, bytes);
+  let before = 0;
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
+      yield chunk;
+      before += chunk.length;
+      progress.at(before);
+    }
+  } catch (error) {
+    throw unusable(`${file} cannot be read: ${(error as Error).message}`);
+  } finally {
+    progress.end();
+  }
+}
+
+function unusable(what: string): Stop {
+  return new Stop(
+    EXIT.unusableBackup,
+    `${what}. It was not sent.`,
+    "`npx budgie verify all` shows which are good. Delete what is not.",
+  );
+}
+
+function anotherFile(connection: SshConnection, name: string): Stop {
+  return refused(
+    connection,
+    `${remotePath(connection, name)} is another file than the one of that name here, and was left as it is`,
+    "Move it away on the server, or give this stack a folder of its own (`budgie:offsiteSsh`), then run: npx budgie push",
+  );
+}

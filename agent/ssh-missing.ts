@@ -1,0 +1,37 @@
+import { isBackupName, manifestName } from "./backup-name.ts";
+import type { CatalogueEntry } from "./catalogue.ts";
+import type { Manifest } from "./manifest.ts";
+import { partialName } from "./ssh-new-file.ts";
+
+/** Every name in the folder on the server, with its size in bytes. */
+export type Listing = ReadonlyMap<string, number>;
+
+/** The manifests of what can be copied: backups of this stack, of whatever database, as they were written. */
+export function copiable(entries: readonly CatalogueEntry[], stack: string): Manifest[] {
+  return entries.flatMap(({ name, bytes, manifest }) =>
+    manifest?.stack === stack && manifest.file === name && manifest.bytes === bytes ? [manifest] : [],
+  );
+}
+
+/** Those that no manifest here says are on the server. */
+export function unrecordedCopies(backups: readonly Manifest[], target: string): Manifest[] {
+  return backups.filter(({ offsiteSsh }) => offsiteSsh?.target !== target);
+}
+
+/** Those, and the ones that were on the server once and are not there now, whole and with their manifest. */
+export function missingCopies(backups: readonly Manifest[], listing: Listing, target: string): Manifest[] {
+  const unrecorded = unrecordedCopies(backups, target);
+  return backups.filter(backup => unrecorded.includes(backup) || !isListed(backup, listing));
+}
+
+/** Half-written files of this stack's earlier runs. */
+export function leftovers(listing: Listing, stack: string): string[] {
+  const prefix = partialName(stack, "");
+  return [...listing.keys()].filter(
+    name => name.startsWith(prefix) && isBackupName(name.slice(prefix.length).replace(/\.json$/, ".sql")),
+  );
+}
+
+function isListed({ file, bytes }: Manifest, listing: Listing): boolean {
+  return listing.get(file) === bytes && listing.has(manifestName(file) as string);
+}
