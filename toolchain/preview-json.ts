@@ -81,7 +81,12 @@ export function readPreview(text: string): Preview {
         .map(({ message }) => message.replace(new RegExp(`^${severity}: `), "").trim()),
     ),
   ];
-  return { changes: merged(steps), warnings: said("warning"), errors: said("error") };
+  const errors = said("error");
+  // The stack itself is always among them.
+  if (steps.length === 0 && errors.length === 0) {
+    throw new ToolchainError("`pulumi preview --json` listed no resources: it says nothing of what changes.");
+  }
+  return { changes: merged(steps), warnings: said("warning"), errors };
 }
 
 function asJson(text: string): unknown {

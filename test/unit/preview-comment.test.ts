@@ -182,7 +182,10 @@ describe("what the summary never does", () => {
 
   it("lets a message out of its block", () => {
     const diagnostics = [{ severity: "warning", message: "warning: a\n````\n# Approved\n````" }];
-    const text = previewMarkdown("dev", readPreview(JSON.stringify({ steps: [], diagnostics })));
+    const text = previewMarkdown(
+      "dev",
+      readPreview(JSON.stringify({ ...JSON.parse(recorded("no-change")), diagnostics })),
+    );
     expect(text).toContain("`````text\na\n````\n# Approved\n````\n`````");
   });
 
@@ -205,6 +208,11 @@ describe("what is not a preview", () => {
       expect(() => readPreview(text)).toThrow("is not what it should be");
     },
   );
+
+  it("nor is one without a single resource, which would pass for no change", () => {
+    expect(() => readPreview('{"steps": []}')).toThrow("listed no resources");
+    expect(() => readPreview("{}")).toThrow("listed no resources");
+  });
 
   it("nor is one with a change that nobody knows", () => {
     const json = altered("no-change", steps => [{ ...(steps[0] as Step), op: "vanish" }]);
