@@ -232,6 +232,21 @@ describe("the next run", () => {
     expect(nextRun(nightly, failed, none, at("2026-11-23T02:00Z")).at).toEqual(at("2026-11-23T02:00Z"));
   });
 
+  it("is now after a failure that another clock dates later", () => {
+    const failed = remembersFailed(servedAt("2026-11-21T02:00Z"), at("2026-11-22T20:00Z"));
+    const now = at("2026-11-22T05:00Z");
+    expect(nextRun(nightly, failed, none, now).at <= now).toBe(true);
+  });
+
+  it("starts before the one after it is due, whatever the jitter", () => {
+    const often = readSchedule("*/5 * * * *", "UTC");
+    for (let minute = 0; minute < 60; minute += 5) {
+      const now = new Date(at("2026-11-22T02:00Z").getTime() + minute * 60_000);
+      const run = nextRun(often, { served: now, failedAt: null }, { ms: HOUR, key: "dev" }, now);
+      expect(run.at >= run.due && run.at < often.after(run.due), shown(run.at)).toBe(true);
+    }
+  });
+
   it("is later by the jitter, equally much after each restart, differently for another stack", () => {
     const jitter = { ms: HOUR, key: "dev" };
     const memory = servedAt("2026-11-22T02:00Z");
