@@ -8,16 +8,19 @@ const source = join(projectFolder, "toolchain", "moto");
 
 /** The command line of moto, an imitation of AWS for tests, up to its own options. Its packages come from PyPI, checked. */
 export async function motoServer(): Promise<[string, ...string[]]> {
-  const folder = await builtOnce("moto", await contentKey([source], process.arch), unfinished =>
-    step("Installing moto, an imitation of AWS, for the tests", async () => {
-      await runLogged("moto", "python3", ["-m", "venv", unfinished]);
-      const pip = ["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-compile"];
-      await runLogged("moto", join(unfinished, "bin", "python"), [
-        ...pip,
-        "-r",
-        join(source, "requirements.txt"),
-      ]);
-    }),
+  const folder = await builtOnce(
+    "moto",
+    await contentKey([join(source, "requirements.txt")], process.arch),
+    unfinished =>
+      step("Installing moto, an imitation of AWS, for the tests", async () => {
+        await runLogged("moto", "python3", ["-m", "venv", unfinished]);
+        const pip = ["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-compile"];
+        await runLogged("moto", join(unfinished, "bin", "python"), [
+          ...pip,
+          "-r",
+          join(source, "requirements.txt"),
+        ]);
+      }),
   );
-  return [join(folder, "bin", "python"), "-m", "moto.server"];
+  return [join(folder, "bin", "python"), join(source, "server.py")];
 }
