@@ -20,7 +20,7 @@ def judge_what_is_understood(bucket, action, resource):
     understood = [statement for statement in statements if not statement.get("Condition")]
     if not understood:
         return PermissionResult.NEUTRAL
-    return IAMPolicy({**policy, "Statement": understood}).is_action_permitted(action, resource)
+    return IAMPolicy(json.dumps({**policy, "Statement": understood})).is_action_permitted(action, resource)
 
 
 FakeBucket.get_permission = judge_what_is_understood
