@@ -24,8 +24,9 @@ export interface SshConnection {
 }
 
 /**
- * Logs in, runs `work`, and ends the connection: at once when `signal` aborts, with its reason. Nothing is sent to a server that has another key than the configured one.
- * Throws a Stop: storeUnreachable when it does not answer or stops answering, storeRefused when it may not be used.
+ * Logs in, runs `work`, and ends the connection; at once when `signal` aborts, with its reason. Nothing is sent to a server
+ * that has another key than the configured one. Throws a Stop: storeUnreachable when it does not answer or stops answering,
+ * storeRefused when it may not be used.
  */
 export async function withSshConnection<T>(
   settings: SshSettings,
@@ -120,7 +121,7 @@ function badKey(what: string): Stop {
 
 function whyNot(
   settings: SshSettings,
-  error: Error & { level?: string },
+  error: Error & { level?: string; code?: string },
   { expected, shown, key }: { expected: HostKey; shown: HostKey | null; key: PrivateKey },
 ): Stop {
   if (shown && !shown.blob.equals(expected.blob)) return otherHostKey(settings, expected, shown);
@@ -138,7 +139,8 @@ function whyNot(
       "See which ssh server runs there, and that it offers algorithms of the last ten years.",
     );
   }
-  return unreachable(settings, error.message);
+  // A name with several addresses, of which none answers, is an error without a message.
+  return unreachable(settings, error.message || error.code || "no answer");
 }
 
 function noSftp(settings: SshSettings, error: Error): Stop {

@@ -36,11 +36,15 @@ export async function copyBackup(
   await putManifest(connection, manifest);
 }
 
+/** Some hundred thousand tables. What is larger is not read into memory. */
+const LARGEST_MANIFEST_BYTES = 64 * 1024 * 1024;
+
 /** A manifest of the same backup will do: another version of the agent may have put it into other words. */
 async function putManifest(connection: SshConnection, manifest: Manifest): Promise<void> {
   const name = manifestName(manifest.file) as string;
   const size = await sizeOf(connection, name);
   if (size === null) return putNew(connection, manifestFile(name, manifest));
+  if (size > LARGEST_MANIFEST_BYTES) throw anotherFile(connection, name);
   const there = parseManifest((await buffer(receive(connection, name, size))).toString());
   const same =
     there.found && there.manifest.file === manifest.file && there.manifest.sha256 === manifest.sha256;
