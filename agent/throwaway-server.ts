@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -7,6 +7,7 @@ import type { RunAs } from "./child-process.ts";
 import { freeBytes, RESERVED_BYTES, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { humanSize } from "./reporter.ts";
+import { lastLines, logOf, troubleIn } from "./server-log.ts";
 import { endServersIn } from "./server-processes.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { ThrowawayPlace } from "./throwaway-place.ts";
@@ -41,6 +42,7 @@ export interface ServerPlan {
 const OWN_BYTES = 256 * 1024 * 1024;
 const WATCH_EVERY_MS = 100;
 const LOOK_AGAIN_MS = 25;
+const SETTLE_MS = 500;
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** No network, nothing kept across a crash, little memory, no parallel workers: it must not be felt by the live database. */
@@ -88,19 +90,21 @@ export async function runThrowawayServer<T>(
   await requireSpace(directory, "the backup agent's container", plan.bytes + OWN_BYTES);
   const end = new AbortController();
   const stopWatching = watch(directory, end);
+  let ended: Promise<void> | null = null;
   try {
     await plan.fill(join(directory, "data"), { ...place.postgres, env: bareEnvironment() }, end.signal);
-    start(place, plan, end);
+    ended = start(place, plan, end);
     await answers(directory, plan.readyWithinMs, end.signal);
     return await work({
       directory,
       settings: { ...settings, host: directory, port: 5432, user: plan.superuser },
       client: { ...place.postgres, env: { ...bareEnvironment(), PGHOST: directory, PGUSER: plan.superuser } },
       lost: end.signal,
-      trouble: () => troubleIn(logOf(directory)),
+      trouble: () => troubleIn(directory),
     });
   } catch (error) {
-    // What follows from the server's end is not why it ended.
+    // What follows from the server's end is not why it ended, and may be heard of first.
+    await Promise.race([ended, delay(SETTLE_MS)]);
     throw end.signal.aborted ? end.signal.reason : error;
   } finally {
     stopWatching();
@@ -109,8 +113,12 @@ export async function runThrowawayServer<T>(
   }
 }
 
-/** Not in the agent's process group, so that Ctrl-C is heard by the agent alone. */
-function start({ directory, postgres }: ThrowawayPlace, plan: ServerPlan, end: AbortController): void {
+/** Resolves when the server ends. Not in the agent's process group, so that Ctrl-C is heard by the agent alone. */
+function start(
+  { directory, postgres }: ThrowawayPlace,
+  plan: ServerPlan,
+  end: AbortController,
+): Promise<void> {
   const parameters = { ...MODEST, unix_socket_directories: directory, ...plan.parameters };
   const log = openSync(logOf(directory), "a", 0o600);
   const server = spawn(
@@ -122,11 +130,12 @@ function start({ directory, postgres }: ThrowawayPlace, plan: ServerPlan, end: A
     { ...postgres, env: bareEnvironment(), stdio: ["ignore", log, log], detached: true },
   );
   closeSync(log);
-  const ended = (why: string) => {
-    end.abort(new Stop(EXIT.failed, `The throw-away server ${why}: ${lastLines(logOf(directory))}`));
-  };
-  server.on("error", error => ended(`could not be started (${error.message})`));
-  server.on("exit", () => ended("ended by itself"));
+  const because = (why: string) =>
+    end.abort(new Stop(EXIT.failed, `The throw-away server ${why}: ${lastLines(directory)}`));
+  return new Promise(resolve => {
+    server.on("error", error => resolve(because(`could not be started (${error.message})`)));
+    server.on("exit", () => resolve(because("ended by itself")));
+  });
 }
 
 /** A server says of itself in its postmaster.pid whether it is ready, and `standby` while it recovers and can be read. */
@@ -139,7 +148,7 @@ async function answers(directory: string, withinMs: number, signal: AbortSignal)
     if (Date.now() > giveUpAt) {
       throw new Stop(
         EXIT.failed,
-        `The throw-away server did not answer within ${withinMs / 1000} seconds: ${lastLines(logOf(directory))}`,
+        `The throw-away server did not answer within ${withinMs / 1000} seconds: ${lastLines(directory)}`,
       );
     }
     await delay(LOOK_AGAIN_MS);
@@ -168,24 +177,6 @@ function watch(directory: string, end: AbortController): () => void {
     clearInterval(timer);
     for (const signal of END_SIGNALS) process.off(signal, interrupted);
   };
-}
-
-/** Errors of the classes "insufficient resources", "operator intervention" and "system error". */
-async function troubleIn(log: string): Promise<string | null> {
-  const text = await readFile(log, "utf8");
-  return /^(?:53|57|58)\w{3} (?:ERROR|FATAL|PANIC): +(.*)$/m.exec(text)?.[1] ?? null;
-}
-
-function lastLines(log: string): string {
-  try {
-    return readFileSync(log, "utf8").trim().split("\n").slice(-3).join(" ");
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-function logOf(directory: string): string {
-  return join(directory, "server.log");
 }
 
 /** Nothing of the agent's: by PGHOST and PGPASSFILE a function in the data could find the live database. */
