@@ -1,14 +1,12 @@
 import {
   CreateBucketCommand,
-  GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
   GetObjectLockConfigurationCommand,
-  type LifecycleRule,
   type ObjectLockConfiguration,
-  PutBucketLifecycleConfigurationCommand,
   PutBucketVersioningCommand,
   PutObjectLockConfigurationCommand,
 } from "@aws-sdk/client-s3";
+import { lifecycleRules, setLifecycle } from "./bucket-lifecycle.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { LocalStoreWanted } from "./local-store.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -24,24 +22,10 @@ export async function setUpBucket(store: ObjectStore, wanted: BucketWanted): Pro
   await createBucket(store, wanted.lockDays > 0);
   await keepVersions(store);
   await setLock(store, wanted.lockDays);
-  await setLifecycle(store, lifecycleRules(store.prefix, wanted));
-}
-
-/**
- * Incomplete uploads are not in it: this line of servers drops that rule without a word, and removes such uploads after a
- * day by itself. Markers that hide nothing any more need a rule of their own: a rule has either days or them.
- */
-export function lifecycleRules(prefix: string, { keepDays, noncurrentDays }: BucketWanted): LifecycleRule[] {
-  const common = { Status: "Enabled", Filter: { Prefix: prefix } } as const;
-  return [
-    {
-      ID: "backups",
-      ...common,
-      Expiration: { Days: keepDays },
-      NoncurrentVersionExpiration: { NoncurrentDays: noncurrentDays },
-    },
-    { ID: "delete-markers", ...common, Expiration: { ExpiredObjectDeleteMarker: true } },
-  ];
+  // Uploads that were given up are not in it: this line of servers drops that rule without a word, and removes them itself
+  // after a day.
+  const expiry = { keepDays: wanted.keepDays, noncurrentDays: wanted.noncurrentDays, deleteMarkers: true };
+  await setLifecycle(store, lifecycleRules(store.prefix, expiry));
 }
 
 async function createBucket({ client, bucket, ...store }: ObjectStore, withLock: boolean): Promise<void> {
@@ -100,36 +84,6 @@ async function lockOf(store: ObjectStore): Promise<number | undefined> {
       throw error;
     }
   });
-}
-
-async function setLifecycle(store: ObjectStore, rules: LifecycleRule[]): Promise<void> {
-  const { client, bucket: Bucket } = store;
-  await asking(store, () =>
-    client.send(
-      new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: rules } }),
-    ),
-  );
-  const { Rules: read = [] } = await asking(store, () =>
-    client.send(new GetBucketLifecycleConfigurationCommand({ Bucket })),
-  );
-  if (essence(read) !== essence(rules)) throw notTaken(store, "what becomes of old backups");
-}
-
-/** What two spellings of the same rules have in common: stores fill in and leave out what says nothing. */
-function essence(rules: LifecycleRule[]): string {
-  return rules
-    .map(rule =>
-      JSON.stringify([
-        rule.ID,
-        rule.Status,
-        rule.Filter?.Prefix,
-        rule.Expiration?.Days,
-        rule.Expiration?.ExpiredObjectDeleteMarker ?? false,
-        rule.NoncurrentVersionExpiration?.NoncurrentDays,
-      ]),
-    )
-    .sort()
-    .join("\n");
 }
 
 function notTaken({ shown }: ObjectStore, what: string): Stop {

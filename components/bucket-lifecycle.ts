@@ -1,26 +1,35 @@
+import type { Expiry } from "../agent/bucket-lifecycle.ts";
 import type { Lifecycle } from "./offsite-settings.ts";
-import type { StoreProfile } from "./store-profile.ts";
+import { isDeclared, type StoreProfile } from "./store-profile.ts";
 
 /** An upload that takes longer than this was given up. */
 const ABANDONED_UPLOAD_DAYS = 2;
 
-/**
- * What becomes of the stack's backups in a bucket, as far as the store can do it. DANGER: this is what deletes them.
- * Markers that hide nothing any more need a rule of their own: a rule's expiry has either days or them.
- *
- * @param prefix what the stack's keys begin with, `dev/`
- */
-export function lifecycleRules(prefix: string, lifecycle: Lifecycle, { features }: StoreProfile) {
-  const { keepDays, noncurrentDays, transition } = lifecycle;
+/** What can be asked of a store of this kind, out of what the settings say. */
+export function expiryIn(profile: StoreProfile, { keepDays, noncurrentDays, transition }: Lifecycle): Expiry {
+  return {
+    keepDays,
+    ...(typeof profile.features.versioning === "string" ? { noncurrentDays } : {}),
+    ...(transition ? { transition } : {}),
+    ...(isDeclared(profile, "abandonedUploadRule") ? { abandonedUploadDays: ABANDONED_UPLOAD_DAYS } : {}),
+    deleteMarkers: isDeclared(profile, "deleteMarkerRule"),
+  };
+}
+
+/** As the AWS provider wants it written. DANGER: this is what deletes backups. */
+export function awsRules(prefix: string, expiry: Expiry) {
+  const { keepDays, noncurrentDays, transition, abandonedUploadDays, deleteMarkers } = expiry;
   const common = { status: "Enabled", filter: { prefix } };
   const backups = {
     id: "backups",
     ...common,
     expiration: { days: keepDays },
-    ...(typeof features.versioning === "string" ? { noncurrentVersionExpiration: { noncurrentDays } } : {}),
+    ...(noncurrentDays ? { noncurrentVersionExpiration: { noncurrentDays } } : {}),
     ...(transition ? { transitions: [transition] } : {}),
-    abortIncompleteMultipartUpload: { daysAfterInitiation: ABANDONED_UPLOAD_DAYS },
+    ...(abandonedUploadDays
+      ? { abortIncompleteMultipartUpload: { daysAfterInitiation: abandonedUploadDays } }
+      : {}),
   };
   const markers = { id: "delete-markers", ...common, expiration: { expiredObjectDeleteMarker: true } };
-  return features.deleteMarkerRule === "declared" ? [backups, markers] : [backups];
+  return deleteMarkers ? [backups, markers] : [backups];
 }

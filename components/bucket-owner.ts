@@ -105,7 +105,8 @@ function cannotBeAsked({ kind, bucket, endpoint }: Store, why: string): string {
 }
 
 function anotherBucket({ stack, namePrefix }: Stack): string {
-  const name = `${namePrefix}-${stack}-backups`.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const own = `${namePrefix}-${stack}`.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const name = `${own.slice(0, 50)}-backups`;
   return `pulumi config set budgie:bucket ${name}     # another one; the name must be nobody else's in the world`;
 }
 

@@ -1,8 +1,9 @@
 import * as aws from "@pulumi/aws";
 import type * as pulumi from "@pulumi/pulumi";
-import { lifecycleRules } from "./bucket-lifecycle.ts";
+import { awsRules, expiryIn } from "./bucket-lifecycle.ts";
 import { bucketPolicy } from "./bucket-policy.ts";
-import type { Lifecycle } from "./offsite-settings.ts";
+import type { ObjectStoreSettings } from "./offsite-settings.ts";
+import { step } from "./step.ts";
 import { type Feature, isDeclared, type StoreProfile } from "./store-profile.ts";
 
 /** What all resources of a bucket have in common. */
@@ -16,10 +17,7 @@ export interface BucketPlace {
   provider: aws.Provider;
 }
 
-interface BucketStore {
-  endpoint: string | undefined;
-  lifecycle: Lifecycle;
-}
+type BucketStore = Extract<ObjectStoreSettings, { kind: "aws" | "s3" }>;
 
 /** The bucket's settings, as far as the store has them. Returns what was declared. */
 export function declareSettings(
@@ -27,7 +25,7 @@ export function declareSettings(
   store: BucketStore,
   bucket: aws.s3.Bucket,
 ): pulumi.Resource[] {
-  const { profile, prefix } = on;
+  const { profile } = on;
   const where = (feature: Feature, declare: () => pulumi.Resource) =>
     isDeclared(profile, feature) ? [declare()] : [];
 
@@ -40,8 +38,7 @@ export function declareSettings(
   const policy = where("policy", () => attachPolicy(on, bucket, tls, access));
   const encryption = where("encryption", () => encrypt(on, bucket));
   // What it says of old versions means nothing before there are versions.
-  const rules = lifecycleRules(prefix, store.lifecycle, profile);
-  const lifecycle = where("lifecycle", () => setLifecycle(on, bucket, rules, versioning));
+  const lifecycle = where("lifecycle", () => setLifecycle(on, store, bucket, versioning));
   const { lockDays } = store.lifecycle;
   const lock = lockDays > 0 ? [lockObjects(on, bucket, lockDays, versioning)] : [];
   return [...versioning, ...access, ...policy, ...encryption, ...lifecycle, ...lock];
@@ -100,14 +97,22 @@ function encrypt(on: BucketPlace, { bucket }: aws.s3.Bucket): pulumi.Resource {
 
 function setLifecycle(
   on: BucketPlace,
+  store: BucketStore,
   { bucket }: aws.s3.Bucket,
-  rules: ReturnType<typeof lifecycleRules>,
   after: pulumi.Resource[],
 ): pulumi.Resource {
-  return new aws.s3.BucketLifecycleConfiguration(
-    `${on.name}-lifecycle`,
-    { bucket, rules },
-    retained(on, after),
+  const name = `${on.name}-lifecycle`;
+  const expiry = expiryIn(on.profile, store.lifecycle);
+  if (store.kind === "aws") {
+    const rules = awsRules(on.prefix, expiry);
+    return new aws.s3.BucketLifecycleConfiguration(name, { bucket, rules }, retained(on, after));
+  }
+  const { region, endpoint, pathStyle, operator } = store;
+  return step(
+    name,
+    "store-lifecycle",
+    { region, endpoint, pathStyle, operator, bucket, prefix: on.prefix, expiry },
+    { parent: on.parent, dependsOn: after },
   );
 }
 

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
  */
 export function step(
   name: string,
-  script: "database-ready" | "database-identity" | "backend-ready" | "local-store-bucket",
+  script: "database-ready" | "database-identity" | "backend-ready" | "local-store-bucket" | "store-lifecycle",
   input: Record<string, pulumi.Input<unknown>>,
   opts: pulumi.CustomResourceOptions,
 ): command.local.Command {

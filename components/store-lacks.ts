@@ -8,7 +8,7 @@ const SLOW_CLASSES: readonly string[] = ["GLACIER", "DEEP_ARCHIVE"];
 const LOCAL = [
   "The object store is on the same machine as the database, and is lost with it: set budgie:objectStore or budgie:offsiteSsh to have copies elsewhere.",
   "Who may use this machine's container engine can delete the copies in it.",
-  "What is sent to it is not encrypted on its way; that way does not leave the stack's own network.",
+  "The object store encrypts nothing, neither what it keeps nor what is sent to it inside the stack's network.",
 ];
 
 /**
@@ -21,7 +21,10 @@ export function storeLacks(store: ObjectStoreSettings, ssh: boolean): string[] {
     case "none":
       return ssh ? [] : ["No backup is sent anywhere else: what destroys this machine destroys them all."];
     case "local":
-      return [...(ssh ? LOCAL.slice(1) : LOCAL), ...missing(PROFILES.minio, ["publicAccessBlock"])];
+      return [
+        ...(ssh ? LOCAL.slice(1) : LOCAL),
+        ...missing(PROFILES.minio, ["publicAccessBlock", "encryption"]),
+      ];
     case "aws":
       return [...readableOnTheWay(store.endpoint), ...slow(store.lifecycle)];
     case "s3":

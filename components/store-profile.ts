@@ -9,6 +9,7 @@ export type Feature =
   | "policy"
   | "lifecycle"
   | "deleteMarkerRule"
+  | "abandonedUploadRule"
   | "objectLock"
   | "tags"
   | "conditionalPuts"
@@ -65,6 +66,7 @@ const aws: StoreProfile = {
     policy: "declared",
     lifecycle: "declared",
     deleteMarkerRule: "declared",
+    abandonedUploadRule: "declared",
     objectLock: "declared",
     tags: "declared",
     conditionalPuts: "given",
@@ -75,7 +77,8 @@ const aws: StoreProfile = {
 
 /**
  * Tried on a server of 2026-02: no public access block, no ownership controls (and no ACLs that they would switch off),
- * encryption only with a KMS key of the server's; policies know no `s3:if-none-match`, and never bind the root.
+ * encryption only with a KMS key of the server's; drops the rule for abandoned uploads without a word, and removes them
+ * itself after a day; policies know no `s3:if-none-match`, and never bind the root.
  * https://docs.min.io/community/minio-object-store/reference/s3-api-compatibility.html
  */
 const minio: StoreProfile = {
@@ -89,6 +92,7 @@ const minio: StoreProfile = {
     policy: NO_POLICY,
     lifecycle: "declared",
     deleteMarkerRule: "declared",
+    abandonedUploadRule: "given",
     objectLock: "declared",
     tags: "declared",
     conditionalPuts: "given",
@@ -113,6 +117,7 @@ const r2: StoreProfile = {
     policy: NO_POLICY,
     lifecycle: "declared",
     deleteMarkerRule: NO_MARKERS,
+    abandonedUploadRule: "declared",
     objectLock: NO_LOCK,
     tags: NO_TAGS,
     conditionalPuts: "given",
@@ -139,6 +144,7 @@ const b2: StoreProfile = {
     policy: NO_POLICY,
     lifecycle: "declared",
     deleteMarkerRule: { lacks: "Markers of expired backups stay in the bucket; they hold no data." },
+    abandonedUploadRule: "declared",
     objectLock: "declared",
     tags: NO_TAGS,
     conditionalPuts: {
@@ -165,6 +171,7 @@ const garage: StoreProfile = {
     policy: NO_POLICY,
     lifecycle: "declared",
     deleteMarkerRule: NO_MARKERS,
+    abandonedUploadRule: "declared",
     objectLock: NO_LOCK,
     tags: NO_TAGS,
     conditionalPuts: {
@@ -191,6 +198,9 @@ const unknown: StoreProfile = {
     policy: NO_POLICY,
     lifecycle: "declared",
     deleteMarkerRule: "declared",
+    abandonedUploadRule: {
+      lacks: "Uploads that were given up stay in the bucket until the object store removes them itself.",
+    },
     objectLock: "declared",
     tags: NO_TAGS,
     conditionalPuts: "given",

@@ -11,6 +11,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { lifecycleRules, setLifecycle } from "../../agent/bucket-lifecycle.ts";
 import { EXIT } from "../../agent/exit-codes.ts";
 import { prepareLocalStore } from "../../agent/local-store.ts";
 import { proveReader, proveWriter } from "../../agent/local-store-identities.ts";
@@ -177,6 +178,15 @@ describe("it fails", () => {
     await expect(proveReader(as(root()), "budgie-reader")).rejects.toThrow(
       "is not kept from what it should not do (put)",
     );
+  });
+
+  it("when the server takes a rule and drops it without a word", async () => {
+    await prepare(wanted());
+    const rules = lifecycleRules(PREFIX, { keepDays: 90, abandonedUploadDays: 2, deleteMarkers: true });
+    await expect(setLifecycle(as(root()), rules)).rejects.toMatchObject({
+      code: EXIT.storeRefused,
+      message: `The object store ${minio.endpoint}/${bucket} was told what becomes of old backups, and has other rules now.`,
+    });
   });
 
   it("when the server stays away, within the time that it is given", async () => {
