@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import { Transform, Writable } from "node:stream";
+import { type Readable, Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { type DumpFingerprint, DumpFingerprinter } from "./dump-fingerprint.ts";
@@ -29,6 +29,23 @@ export async function readDump(
   signal?: AbortSignal,
 ): Promise<ReadDump> {
   const gzipped = await sniff(path, shown);
+  const source = createReadStream(path, { highWaterMark: 1 << 20 });
+  return readDumpStream({ source, gzipped, shown }, sink, progress, signal);
+}
+
+export interface DumpStream {
+  source: Readable;
+  gzipped: boolean;
+  shown: string;
+}
+
+/** The same for a dump that comes from elsewhere. What `source` fails with is passed on. */
+export async function readDumpStream(
+  { source, gzipped, shown }: DumpStream,
+  sink: Writable,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<ReadDump> {
   const file = createHash("sha256");
   const fingerprinter = new DumpFingerprinter();
   let bytes = 0;
@@ -48,13 +65,7 @@ export async function readDump(
       next(null, chunk);
     },
   });
-  const stages = [
-    createReadStream(path, { highWaterMark: 1 << 20 }),
-    raw,
-    ...(gzipped ? [createGunzip()] : []),
-    plain,
-    sink,
-  ];
+  const stages = [source, raw, ...(gzipped ? [createGunzip()] : []), plain, sink];
   try {
     await pipeline(stages, signal ? { signal } : {});
   } catch (error) {

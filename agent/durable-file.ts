@@ -70,7 +70,8 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 
 /** Deletes what a killed run of this stack left half-written. Only safe while holding the lock: nobody else is writing. */
 export async function removeLeftovers(directory: string, stack: string): Promise<string[]> {
-  const leftovers = (await readdir(directory)).filter(name => name.startsWith(`${PARTIAL}${stack}-`));
+  // Only under a backup's name: stack `dev` must leave alone what belongs to a stack `dev-two` in the same directory.
+  const leftovers = (await readdir(directory)).filter(name => name.startsWith(`${PARTIAL}${stack}-budgie_`));
   for (const name of leftovers) await unlink(join(directory, name)).catch(ignoreAbsent);
   return leftovers;
 }

@@ -1,11 +1,6 @@
-import { createWriteStream } from "node:fs";
-import { open, readdir, unlink } from "node:fs/promises";
-import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { backupUnderLock } from "./backup.ts";
-import { type BackupSource, findBackup } from "./backup-source.ts";
+import type { BackupSource } from "./backup-source.ts";
 import {
   analyze,
   candidateName,
@@ -17,7 +12,7 @@ import {
 import { type Comparison, compareDumps } from "./compare.ts";
 import { dump } from "./dump.ts";
 import { inspectDump, type ReadDump, refuse, requireWhole } from "./dump-file.ts";
-import { keepReserve, RESERVED_BYTES, requireSpace } from "./durable-file.ts";
+import { RESERVED_BYTES } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { requireFittingServer } from "./fitting-server.ts";
 import { saveIdentity } from "./identity.ts";
@@ -25,16 +20,14 @@ import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import { totalRows } from "./manifest.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
+import { openRestoreSource, type RestoreSource, type SourceOptions } from "./restore-source.ts";
 import { connectToMaintenance, databaseExists, readServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases, swap } from "./swap.ts";
 
-export interface RestoreOptions {
-  /** A backup's name, `latest`, a path inside the agent, or `-` for standard input. */
-  source: string;
+export interface RestoreOptions extends SourceOptions {
   /** The stack whose backup may be restored here besides this one's own. */
   fromStack: string | null;
-  stdin: Readable;
 }
 
 export interface Restored {
@@ -61,7 +54,7 @@ export function restore(
 ): Promise<Restored> {
   return recordRun(settings, "restore", () =>
     withLock(settings, "restore", async lock => {
-      const source = await sourceOf(settings, options);
+      const source = await openRestoreSource(settings, options, report);
       try {
         return await restoreUnderLock(settings, options, source, lock, report);
       } finally {
@@ -74,7 +67,7 @@ export function restore(
 async function restoreUnderLock(
   settings: AgentSettings,
   options: RestoreOptions,
-  source: BackupSource & { shown: string },
+  source: RestoreSource,
   lock: Lock,
   report: Reporter,
 ): Promise<Restored> {
@@ -162,7 +155,7 @@ async function swapIn(settings: AgentSettings, lock: Lock, incoming: string): Pr
 async function preflight(
   settings: AgentSettings,
   options: RestoreOptions,
-  source: BackupSource & { shown: string },
+  source: RestoreSource,
   lock: Lock,
   report: Reporter,
 ): Promise<ReadDump> {
@@ -243,7 +236,7 @@ async function saveWhatIsThere(
 
 async function loadAndCompare(
   settings: AgentSettings,
-  source: BackupSource & { shown: string },
+  source: RestoreSource,
   before: ReadDump,
   candidate: string,
   lock: Lock,
@@ -274,45 +267,4 @@ async function loadAndCompare(
   for (const what of comparison.notCompared) report.warn(`Not compared: ${what}`);
   await carryOver(lock.session, settings, candidate);
   return { loaded: restored, comparison };
-}
-
-type DiscardableSource = BackupSource & { shown: string; discard(): Promise<void> };
-
-async function sourceOf(settings: AgentSettings, options: RestoreOptions): Promise<DiscardableSource> {
-  if (options.source === "-") return receive(settings, options.stdin);
-  const source = await findBackup(settings, options.source);
-  const inDirectory = source.path === join(settings.backupDir, source.name);
-  const shown = inDirectory ? `${settings.backupDirShown}/${source.name}` : source.path;
-  return { ...source, shown, discard: async () => undefined };
-}
-
-/**
- * Standard input is kept in a hidden file until the restore ends, because it is read twice: once to refuse, once to
- * load. Under the lock, so what an earlier, killed restore left there is nobody's.
- */
-async function receive(settings: AgentSettings, stdin: Readable): Promise<DiscardableSource> {
-  const prefix = `.incoming-${settings.stack}-`;
-  for (const name of await readdir(settings.backupDir)) {
-    if (name.startsWith(prefix)) await unlink(join(settings.backupDir, name));
-  }
-  await requireSpace(settings.backupDir, settings.backupDirShown, 0);
-  const path = join(settings.backupDir, `${prefix}${Date.now()}`);
-  const discard = () => unlink(path).catch(() => undefined);
-  try {
-    const handle = await open(path, "wx", 0o600);
-    await handle.close();
-    await pipeline(
-      stdin,
-      keepReserve(settings.backupDir, settings.backupDirShown),
-      createWriteStream(path, { highWaterMark: 1 << 20 }),
-    );
-  } catch (error) {
-    await discard();
-    if (error instanceof Stop) throw error;
-    throw new Stop(
-      EXIT.noSpace,
-      `Standard input could not be stored in ${settings.backupDirShown}: ${(error as Error).message}.`,
-    );
-  }
-  return { name: "standard input", path, shown: "standard input", manifest: null, discard };
 }

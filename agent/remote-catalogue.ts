@@ -1,0 +1,165 @@
+import { downloadText } from "./download.ts";
+import { EXIT, Stop } from "./exit-codes.ts";
+import { type Manifest, parseManifest, totalRows } from "./manifest.ts";
+import { type ObjectName, objectKeys, parseObjectName } from "./object-key.ts";
+import type { ObjectStore } from "./object-store.ts";
+import { listObjects, type RemoteObject } from "./remote-objects.ts";
+
+/** A manifest grows with the number of tables, by some 300 bytes each; what is larger than that is none. */
+const LARGEST_MANIFEST = 16 * 1024 * 1024;
+const FETCHED_AT_ONCE = 8;
+
+/** What the store has of one backup, or one object there that is of none. */
+export interface RemoteEntry {
+  /** The backup's name; the object's where it is of no backup. */
+  name: string;
+  /** The dump's key; what else is there where there is no dump. */
+  key: string;
+  bytes: number;
+  etag: string | null;
+  /** When the dump was put. */
+  at: string | null;
+  /** When the manifest was put. */
+  listedAt: string | null;
+  storageClass: string;
+  manifest: Manifest | null;
+  /** Why it does not count as a backup of this stack's; null when it does. */
+  flaw: string | null;
+}
+
+/** An entry whose dump and manifest are both there and of one piece, be it the stack's own or not. */
+export type WholeEntry = RemoteEntry & { manifest: Manifest };
+
+/** Everything under the stack's prefix, newest first, the flawed included: nothing there is passed over in silence. Throws a Stop. */
+export async function listRemote(store: ObjectStore, stack: string): Promise<RemoteEntry[]> {
+  const pairs = new Map<string, Pair>();
+  const strangers: RemoteObject[] = [];
+  for (const object of await listObjects(store)) {
+    const name = parseObjectName(object.name);
+    if (!name) {
+      strangers.push(object);
+      continue;
+    }
+    const pair = pairs.get(name.pair) ?? { ...name, dumps: [], manifest: null };
+    if (name.kind === "json") pair.manifest = object;
+    else pair.dumps.push(object);
+    pairs.set(name.pair, pair);
+  }
+  const newestFirst = [...pairs.values()].sort((a, b) => (a.pair < b.pair ? 1 : -1));
+  const entries = await mapAtOnce(newestFirst, pair => describePair(store, stack, pair));
+  return [...entries, ...strangers.map(object => describeObject(object, "not a backup's name"))];
+}
+
+/** What an explicit name stands for: a backup's name, or an object's where two backups have the same name. Throws a Stop. */
+export function findRemote(entries: readonly RemoteEntry[], which: string, store: ObjectStore): WholeEntry {
+  const found = entries.filter(
+    ({ name, key }) => name === which || key === which || key === store.prefix + which,
+  );
+  const whole = found.filter(isWhole);
+  if (whole.length === 1 && whole[0]) return whole[0];
+  if (whole.length > 1) {
+    throw new Stop(
+      EXIT.usage,
+      `${whole.length} backups in ${store.shown} have the name ${which}: ${whole.map(({ key }) => key).join(", ")}.`,
+      "Say which, by its key.",
+    );
+  }
+  const flaw = found[0]?.flaw;
+  throw new Stop(
+    EXIT.unusableBackup,
+    flaw
+      ? `${which} in ${store.shown} cannot be used: ${flaw}.`
+      : `There is no backup ${which} in ${store.shown}.`,
+    "`npx budgie list --remote` shows what is there.",
+  );
+}
+
+/**
+ * The newest backup that counts. Not when it is of another database than those before it and holds fewer than half the rows:
+ * the empty database of a fresh machine may have been backed up since the data was lost. Throws a Stop that names both.
+ */
+export function latestRemote(entries: readonly RemoteEntry[], store: Pick<ObjectStore, "shown">): WholeEntry {
+  const good = entries.filter(isWhole).filter(({ flaw }) => flaw === null);
+  const newest = good[0];
+  if (!newest) {
+    throw new Stop(
+      EXIT.unusableBackup,
+      `There is no backup in ${store.shown} that counts.`,
+      "`npx budgie list --remote` shows what is there, and why it does not.",
+    );
+  }
+  const before = good.find(({ manifest }) => manifest.systemIdentifier !== newest.manifest.systemIdentifier);
+  if (!before) return newest;
+  const [rows, rowsBefore] = [totalRows(newest.manifest.tables), totalRows(before.manifest.tables)];
+  if (rows * 2 >= rowsBefore) return newest;
+  throw new Stop(
+    EXIT.anotherDatabase,
+    `Which is the latest is not clear: ${newest.name} holds ${rows} rows, and ${before.name}, of another database before it, ${rowsBefore}.`,
+    `Say which by its name: npx budgie restore ${before.name} --from s3`,
+  );
+}
+
+export function isWhole(entry: RemoteEntry): entry is WholeEntry {
+  return entry.manifest !== null;
+}
+
+interface Pair extends ObjectName {
+  dumps: RemoteObject[];
+  manifest: RemoteObject | null;
+}
+
+async function describePair(store: ObjectStore, stack: string, pair: Pair): Promise<RemoteEntry> {
+  const { manifest: beside, dumps, stem } = pair;
+  const dump = dumps[0];
+  if (!beside) {
+    const flaw = "no manifest: it was not sent to its end";
+    return { ...describeObject(dump as RemoteObject, flaw), name: nameOf(dump as RemoteObject, pair) };
+  }
+  if (!dump) return { ...describeObject(beside, "a manifest without its dump"), name: `${stem}.json` };
+  const described = { ...describeObject(dump, ""), name: nameOf(dump, pair), listedAt: beside.at };
+  if (dumps.length > 1) return { ...described, flaw: "more than one dump has this name" };
+  const reading = await readRemoteManifest(store, beside);
+  if (!reading.found) return { ...described, flaw: `manifest not readable: ${reading.detail}` };
+  const { manifest } = reading;
+  const broken = mismatch(store, manifest, dump);
+  if (broken) return { ...described, flaw: broken };
+  return { ...described, manifest, flaw: doesNotCount(stack, manifest) };
+}
+
+/** Why a dump and a manifest are not of one piece; null when they are. */
+function mismatch(store: ObjectStore, manifest: Manifest, dump: RemoteObject): string | null {
+  if (objectKeys(store.prefix, manifest).dump !== dump.key) return "its manifest is of another backup";
+  if (manifest.bytes !== dump.bytes) return `${dump.bytes} bytes, its manifest says ${manifest.bytes}`;
+  return null;
+}
+
+function doesNotCount(stack: string, manifest: Manifest): string | null {
+  if (manifest.stack !== stack) return `of stack ${manifest.stack}`;
+  return manifest.identity === "unexpected" ? "of another database" : null;
+}
+
+async function readRemoteManifest(store: ObjectStore, object: RemoteObject) {
+  const { bytes } = object;
+  if (bytes > LARGEST_MANIFEST) return { found: false, detail: `${bytes} bytes are too many` } as const;
+  return parseManifest(await downloadText(store, object));
+}
+
+function nameOf(dump: RemoteObject, { stem, pair }: ObjectName): string {
+  return `${stem}${dump.name.slice(pair.length)}`;
+}
+
+function describeObject(object: RemoteObject, flaw: string): RemoteEntry {
+  const { key, name, bytes, etag, at, storageClass } = object;
+  return { name, key, bytes, etag, at, listedAt: null, storageClass, manifest: null, flaw };
+}
+
+/** Like Promise.all over `items`, in order, but only a few at once. */
+async function mapAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T);
+  };
+  await Promise.all(Array.from({ length: FETCHED_AT_ONCE }, worker));
+  return results;
+}
