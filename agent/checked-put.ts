@@ -74,10 +74,13 @@ function requireReceived(answer: Answer, sha256: Buffer, body: Buffer): string {
   throw unconfirmed("what it received");
 }
 
-function unconfirmed(what: string): Stop {
-  return new Stop(
+/** The store has something under the key, and nobody knows what. */
+export class Unconfirmed extends Stop {}
+
+function unconfirmed(what: string): Unconfirmed {
+  return new Unconfirmed(
     EXIT.storeRefused,
     `The object store does not confirm that ${what} is what was sent: neither its SHA-256 nor its MD5 is the right one.`,
-    "Try again with `npx budgie push`; if it happens again, use another store.",
+    "Remove the object there, then run `npx budgie push`; if it happens again, use another store.",
   );
 }

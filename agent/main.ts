@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
 import { backup } from "./backup.ts";
 import { listBackups } from "./catalogue.ts";
-import { requireSent, sendCopies } from "./copies.ts";
+import { sendTaken } from "./copies.ts";
 import { drill } from "./drill.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
-import { REASONS } from "./manifest.ts";
+import { manifestOf, REASONS } from "./manifest.ts";
 import { addOffsiteCommands, readerFor } from "./offsite-commands.ts";
 import { printJson, printList, printRemoteList, printStatus } from "./print.ts";
 import { pull } from "./pull.ts";
@@ -48,13 +48,13 @@ program
   .action(async options => {
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
-    const manifest = await backup(
-      settings,
-      { reason: options.reason, format: options.format ?? settings.format },
-      report,
-    );
-    if (options.json) printJson(manifest);
-    requireSent(await sendCopies(settings, { operation: "backup", reader: null }, report), report);
+    const { format = settings.format, reason } = options;
+    const { file } = await backup(settings, { reason, format }, report);
+    try {
+      await sendTaken(settings, file, report);
+    } finally {
+      if (options.json) printJson(await manifestOf(settings, file));
+    }
   });
 
 program

@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
+import { manifestName } from "./backup-name.ts";
 
 export const REASONS = ["scheduled", "manual", "before-change", "before-destroy", "before-restore"] as const;
 export type Reason = (typeof REASONS)[number];
@@ -74,6 +76,13 @@ export async function readManifest(path: string): Promise<ManifestReading> {
     return { found: false, why: absent ? "absent" : "unreadable", detail: (error as Error).message };
   }
   return parseManifest(text);
+}
+
+/** The manifest of a backup in the backup directory as it is now. Throws when there is none that can be read. */
+export async function manifestOf({ backupDir }: { backupDir: string }, file: string): Promise<Manifest> {
+  const reading = await readManifest(join(backupDir, manifestName(file) ?? file));
+  if (reading.found) return reading.manifest;
+  throw new Error(`the manifest of ${file} cannot be read: ${reading.detail}`);
 }
 
 export function parseManifest(text: string): ManifestReading {

@@ -1,19 +1,32 @@
 import { mkdir } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { agentStops, keepSendingCopies } from "./copies-loop.ts";
+import { removeLeftoverReaders } from "./reader.ts";
 import { terminalReporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
+import { clearThrowawayPlaces } from "./throwaway-place.ts";
 
-/** Keeps the agent's container alive for the commands that are run in it, until it is told to stop. */
+/** How long a copy that is being sent gets to end tidily. What is cut off is sent again at the next start. */
+const LAST_MOMENTS_MS = 5000;
+
+/** Sends copies, and keeps the agent's container alive for the commands that are run in it, until it is told to stop. */
 export async function serve(settings: AgentSettings): Promise<void> {
   const report = terminalReporter(false);
   await mkdir(settings.backupDir, { recursive: true, mode: 0o700 });
+  await clearThrowawayPlaces().catch((error: Error) => report.warn(error.message));
+  await removeLeftoverReaders();
   report.info(
     `Backup agent of stack ${settings.stack}: ${settings.database} at ${settings.host}, backups in ${settings.backupDirShown}`,
   );
+  const stop = new AbortController();
+  const sending = keepSendingCopies(settings, report, stop.signal);
   const keepAlive = setInterval(() => undefined, 1 << 30);
   await new Promise<void>(resolve => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
+  stop.abort(agentStops());
+  await Promise.race([sending, delay(LAST_MOMENTS_MS)]);
   clearInterval(keepAlive);
   report.info("Backup agent stopped");
 }

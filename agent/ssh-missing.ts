@@ -1,17 +1,9 @@
 import { isBackupName, manifestName } from "./backup-name.ts";
-import type { CatalogueEntry } from "./catalogue.ts";
 import type { Manifest } from "./manifest.ts";
 import { partialName } from "./ssh-new-file.ts";
 
 /** Every name in the folder on the server, with its size in bytes. */
 export type Listing = ReadonlyMap<string, number>;
-
-/** The manifests of what can be copied: backups of this stack, of whatever database, as they were written. */
-export function copiable(entries: readonly CatalogueEntry[], stack: string): Manifest[] {
-  return entries.flatMap(({ name, bytes, manifest }) =>
-    manifest?.stack === stack && manifest.file === name && manifest.bytes === bytes ? [manifest] : [],
-  );
-}
 
 /** Those that no manifest here says are on the server. */
 export function unrecordedCopies(backups: readonly Manifest[], target: string): Manifest[] {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { manifestName } from "./backup-name.ts";
-import { listBackups } from "./catalogue.ts";
+import { copiableBackups } from "./copiable.ts";
 import { replaceFile } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
@@ -9,7 +9,7 @@ import type { AgentSettings } from "./settings.ts";
 import { type SshConnection, withSshConnection } from "./ssh-connection.ts";
 import { copyBackup } from "./ssh-copy.ts";
 import { ensureFolder, listFolder, removeFile } from "./ssh-folder.ts";
-import { copiable, type Listing, leftovers, missingCopies, unrecordedCopies } from "./ssh-missing.ts";
+import { type Listing, leftovers, missingCopies, unrecordedCopies } from "./ssh-missing.ts";
 
 /** With these one backup cannot be copied, and the next perhaps can. Any other end of a copy is the end of the run. */
 const ONLY_THIS_ONE: readonly number[] = [EXIT.storeRefused, EXIT.unusableBackup];
@@ -41,7 +41,7 @@ export async function sendMissingBySsh(
 ): Promise<SshOutcome | null> {
   const { ssh } = settings;
   if (!ssh) return null;
-  const backups = copiable(await listBackups(settings), settings.stack);
+  const backups = await copiableBackups(settings);
   const unrecorded = unrecordedCopies(backups, ssh.target).map(({ file }) => file);
   const outcome: SshOutcome = { target: ssh.target, sent: [], missing: unrecorded, failure: null };
   try {

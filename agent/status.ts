@@ -1,4 +1,5 @@
 import { listBackups, newestGood } from "./catalogue.ts";
+import { type CopiesStatus, copiesWarnings, readCopiesStatus } from "./copies-status.ts";
 import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
 import { Stop } from "./exit-codes.ts";
 import { checkIdentity } from "./identity.ts";
@@ -6,14 +7,17 @@ import { type LastRun, readLastRun } from "./last-run.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases } from "./swap.ts";
+import { userOfPlace } from "./throwaway-place.ts";
 
 /** A day and two hours: a daily backup that is late by more than that was missed. */
 export const STALE_AFTER_MS = 26 * 60 * 60 * 1000;
 
-export interface Status {
+export interface Status extends CopiesStatus {
   fine: boolean;
   /** One sentence for each thing that is not as it should be, worst first. */
   problems: string[];
+  /** One sentence for each thing that is as it was set up, and less safe than it could be. */
+  warnings: string[];
   stack: string;
   database: { name: string; systemIdentifier: string; bytes: number; tables: number } | null;
   /** Databases that restores set aside. */
@@ -41,16 +45,20 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
   const free = (await attempt(problems, () => freeBytes(settings.backupDir))) ?? 0;
   const lastRun = await readLastRun(settings);
   problems.push(...judgeBackups(newest?.manifest.finishedAt ?? null, now), ...judgeLastRun(lastRun));
+  const drilling = await userOfPlace("drill");
+  if (drilling === null) problems.push(...judgeLastRun(await readLastRun(settings, "drill")));
   const flawed = all.filter(entry => entry.flaw !== null);
   if (flawed.length > 0) {
     problems.push(
       `These files do not count as backups: ${flawed.map(({ name, flaw }) => `${name} (${flaw})`).join(", ")}.`,
     );
   }
+  const copies = await attempt(problems, () => readCopiesStatus(settings, problems, now));
   if (free < 2 * RESERVED_BYTES) problems.push(`The disk with ${settings.backupDirShown} is nearly full.`);
   return {
     fine: problems.length === 0,
     problems: [...new Set(problems)],
+    warnings: copiesWarnings(settings),
     stack: settings.stack,
     database,
     previousDatabases: aside ?? [],
@@ -61,6 +69,8 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
       newest: newest && { name: newest.name, finishedAt: newest.manifest.finishedAt, bytes: newest.bytes },
     },
     lastRun,
+    offsite: copies?.offsite ?? null,
+    offsiteSsh: copies?.offsiteSsh ?? null,
   };
 }
 

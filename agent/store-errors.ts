@@ -51,11 +51,11 @@ const CONNECTION: Record<string, Explanation> = {
     "See that budgie:s3Endpoint is right and that this machine has DNS.",
   ],
   EAI_AGAIN: () => ["its name cannot be looked up now", "See that this machine has DNS."],
-  ECONNREFUSED: asked => ["nothing listens there", startStore(asked)],
+  ECONNREFUSED: asked => ["nothing listens there", seeToStore(asked)],
   EHOSTUNREACH: () => ["no way leads there", "See to the network between this machine and the store."],
   ENETUNREACH: () => ["no way leads there", "See to the network between this machine and the store."],
-  ECONNRESET: asked => ["it cut the connection", startStore(asked)],
-  EPIPE: asked => ["it cut the connection", startStore(asked)],
+  ECONNRESET: asked => ["it cut the connection", seeToStore(asked)],
+  EPIPE: asked => ["it cut the connection", seeToStore(asked)],
 };
 
 const TLS = /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO$|HOSTNAME_MISMATCH)/;
@@ -70,7 +70,7 @@ export function explainStoreError(error: unknown, asked: Asked): Error {
   if (status === 429 || status >= 500 || name === "SlowDown") {
     return stop(EXIT.storeUnreachable, asked, "did not do it", [
       `it answered ${name} (${status || "no status"})${tries($metadata)}`,
-      TRY_LATER,
+      tryLater(asked),
     ]);
   }
   const connection = own(CONNECTION, code);
@@ -78,7 +78,7 @@ export function explainStoreError(error: unknown, asked: Asked): Error {
   if (name === "TimeoutError") {
     return stop(EXIT.storeUnreachable, asked, "cannot be reached", [
       `it did not answer in time${tries($metadata)}`,
-      TRY_LATER,
+      tryLater(asked),
     ]);
   }
   if (TLS.test(code))
@@ -94,12 +94,22 @@ export function explainStoreError(error: unknown, asked: Asked): Error {
     );
   if (status >= 400)
     return stop(EXIT.storeRefused, asked, "refused", [message || "it did not say why", READ_THE_CODE], name);
-  if (status > 0)
-    return stop(EXIT.storeRefused, asked, "is no S3 store", [
-      "what it answered cannot be understood",
-      "See that budgie:s3Endpoint is the address of its S3 API, not of its web page.",
-    ]);
-  return stop(EXIT.storeUnreachable, asked, "cannot be reached", [message, TRY_LATER], code || undefined);
+  if (status > 0) return notAStore(asked);
+  return stop(
+    EXIT.storeUnreachable,
+    asked,
+    "cannot be reached",
+    [message, tryLater(asked)],
+    code || undefined,
+  );
+}
+
+/** Something answers there, and it does not speak as a store does. */
+export function notAStore(asked: Asked): Stop {
+  return stop(EXIT.storeRefused, asked, "is no S3 store", [
+    "what it answered cannot be understood",
+    "See that budgie:s3Endpoint is the address of its S3 API, not of its web page.",
+  ]);
 }
 
 /** Runs a request; what it throws is a Stop. */
@@ -127,7 +137,11 @@ export function isNotThere(error: unknown): boolean {
   return name === "NoSuchKey" || (name !== "NoSuchBucket" && $metadata?.httpStatusCode === 404);
 }
 
-const TRY_LATER = "The agent tries again by itself every five minutes; `npx budgie push` tries now.";
+function tryLater({ role }: Asked): string {
+  if (role === "reader") return "Then run the same command again.";
+  return "The agent tries again by itself every five minutes; `npx budgie push` tries now.";
+}
+
 const READ_THE_CODE = "The store's own documentation says what this code means.";
 
 function stop(
@@ -152,10 +166,10 @@ function rightKeys({ kind, role }: Asked): string {
   return "Run `pulumi up`, which gives the agent its key anew.";
 }
 
-function startStore({ kind }: Asked): string {
-  return kind === "local"
-    ? "Run `npx budgie start`, which starts the store's container; then `npx budgie push`."
-    : `See that the store is up. ${TRY_LATER}`;
+function seeToStore(asked: Asked): string {
+  const store =
+    asked.kind === "local" ? "`npx budgie start` starts the store's container." : "See that it is up.";
+  return `${store} ${tryLater(asked)}`;
 }
 
 function tries(metadata: StoreError["$metadata"]): string {

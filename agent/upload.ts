@@ -7,7 +7,7 @@ import { bare, putChecked, type ReceivedPart, requireComposed, uploadPartChecked
 import type { ObjectStore } from "./object-store.ts";
 import { type LocalFile, openProven, type ProvenReader } from "./proven-reader.ts";
 import type { Progress } from "./reporter.ts";
-import { explainStoreError, isAlreadyThere, isUploadGone } from "./store-errors.ts";
+import { explainStoreError, isAlreadyThere, isUploadGone, notAStore } from "./store-errors.ts";
 
 const MB = 1024 * 1024;
 /** Stores take 10,000 parts at most. */
@@ -96,6 +96,8 @@ async function uploadInParts(running: Upload, partBytes: number, atOnce: number)
   const { UploadId } = await client.send(
     new CreateMultipartUploadCommand({ ...object, ChecksumAlgorithm: "SHA256" }),
   );
+  // What is no store may answer 200 to anything.
+  if (!UploadId) throw notAStore(running.store);
   const parts = { ...object, UploadId };
   try {
     const received = await sendParts(running, parts, partBytes, atOnce);
@@ -117,7 +119,7 @@ async function uploadInParts(running: Upload, partBytes: number, atOnce: number)
 /** Several parts are on their way at once, each in a buffer of its own that is used again. The first failure ends all. */
 async function sendParts(
   { store, reader, progress, signal }: Upload,
-  upload: { Bucket: string; Key: string; UploadId: string | undefined },
+  upload: { Bucket: string; Key: string; UploadId: string },
   partBytes: number,
   atOnce: number,
 ): Promise<ReceivedPart[]> {

@@ -1,0 +1,59 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { replaceFile } from "./durable-file.ts";
+import type { AgentSettings } from "./settings.ts";
+
+const attempt = z.object({
+  /** The command that tried: backup, push, or serve. */
+  operation: z.string(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().nullable(),
+  /** `running` and nobody at work means that it was killed. */
+  outcome: z.enum(["running", "done", "failed"]),
+  message: z.string().nullable(),
+});
+
+const offsiteState = z.object({
+  /** How the newest attempt to send what is missing ended, for each place that copies go to. */
+  store: attempt.nullable(),
+  ssh: attempt.nullable(),
+  /**
+   * Backups that are not sent again as they are: the file is not what its manifest says, or the store has something else
+   * under the backup's key. Trying again would cost the whole upload each time, or find the key taken and believe it.
+   */
+  setAside: z.array(z.object({ name: z.string(), changedAt: z.iso.datetime(), why: z.string() })),
+});
+
+export type Attempt = z.infer<typeof attempt>;
+export type OffsiteState = z.infer<typeof offsiteState>;
+
+const NOTHING_YET: OffsiteState = { store: null, ssh: null, setAside: [] };
+
+/** What is remembered about copies between two runs. A note beside the manifests, which alone say what was sent. */
+export async function readOffsiteState(settings: AgentSettings): Promise<OffsiteState> {
+  try {
+    return offsiteState.parse(JSON.parse(await readFile(pathOf(settings), "utf8")));
+  } catch {
+    return NOTHING_YET;
+  }
+}
+
+/** Only for whoever holds the copies' lock. A disk too full for this note must not hide why the work itself failed. */
+export async function changeOffsiteState(
+  settings: AgentSettings,
+  change: Partial<OffsiteState>,
+): Promise<void> {
+  const state = { ...(await readOffsiteState(settings)), ...change };
+  await replaceFile(pathOf(settings), `${JSON.stringify(state)}\n`).catch(() => undefined);
+}
+
+/** `push, since 14:00:05 UTC`: who sends at the moment, as far as is known. */
+export function shownHolder({ store, ssh }: OffsiteState): string {
+  const running = [store, ssh].find(last => last?.outcome === "running");
+  return running ? `${running.operation}, since ${running.startedAt.slice(11, 19)} UTC` : "another command";
+}
+
+function pathOf(settings: AgentSettings): string {
+  return join(settings.backupDir, `.offsite-${settings.stack}.json`);
+}

@@ -1,0 +1,67 @@
+import type { CatalogueEntry } from "./catalogue.ts";
+import type { RemoteEntry } from "./remote-catalogue.ts";
+import { humanSize, type Reporter } from "./reporter.ts";
+import type { Status } from "./status.ts";
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+export function printList(entries: readonly CatalogueEntry[], directory: string): void {
+  if (entries.length === 0)
+    return void process.stdout.write(`No backups in ${directory}. Take one: npx budgie backup\n`);
+  printTable(
+    entries.map(({ name, bytes, manifest, flaw }) => {
+      const tables = manifest ? `${manifest.tables.length} tables` : "";
+      return [name, humanSize(bytes), manifest?.reason ?? "", tables, flaw ? `does not count: ${flaw}` : ""];
+    }),
+  );
+}
+
+export function printRemoteList(entries: readonly RemoteEntry[], store: string): void {
+  if (entries.length === 0)
+    return void process.stdout.write(`No backups in ${store}. Send them: npx budgie push\n`);
+  printTable(
+    entries.map(({ name, bytes, manifest, flaw, at, storageClass }) => [
+      name,
+      humanSize(bytes),
+      manifest?.reason ?? "",
+      manifest ? `${manifest.tables.length} tables` : "",
+      `sent ${at?.slice(0, 16).replace("T", " ") ?? "at a time not known"}`,
+      storageClass === "STANDARD" ? "" : storageClass,
+      flaw ? `does not count: ${flaw}` : "",
+    ]),
+  );
+}
+
+export function printStatus(status: Status, report: Reporter): void {
+  const { database, backups, offsite, offsiteSsh } = status;
+  if (database)
+    report.info(`Database ${database.name}: ${database.tables} tables, ${humanSize(database.bytes)}`);
+  for (const name of status.previousDatabases) report.info(`Kept from before a restore: ${name}`);
+  const newest = backups.newest
+    ? `, the newest of ${backups.newest.finishedAt.slice(0, 16).replace("T", " ")} UTC`
+    : "";
+  report.info(
+    `Backups in ${backups.directory}: ${backups.count}${newest}, ${humanSize(backups.freeBytes)} free`,
+  );
+  if (offsite) report.info(`Copies in ${offsite.store}: ${missing(offsite.missing)}`);
+  if (offsiteSsh) report.info(`Copies at ${offsiteSsh.target}: ${missing(offsiteSsh.missing)}`);
+  for (const warning of status.warnings) report.info(`Note: ${warning}`);
+  for (const problem of status.problems) report.warn(problem);
+  if (status.fine) report.done("Everything is as it should be");
+}
+
+function missing(count: number): string {
+  return count === 0 ? "of every backup" : `${count} missing`;
+}
+
+/** Columns as wide as their widest cell; those that are empty throughout are left out. */
+function printTable(rows: readonly string[][]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] ?? "").length)));
+  for (const row of rows) {
+    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
+    const line = cells.filter((_, column) => widths[column] !== 0).join("  ");
+    process.stdout.write(`${line.trimEnd()}\n`);
+  }
+}

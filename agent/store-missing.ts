@@ -1,0 +1,77 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { copiableBackups } from "./copiable.ts";
+import type { Manifest } from "./manifest.ts";
+import { objectKeys } from "./object-key.ts";
+import type { ObjectStore } from "./object-store.ts";
+import { changeOffsiteState, readOffsiteState } from "./offsite-state.ts";
+import type { AgentSettings } from "./settings.ts";
+import { type AlreadyThere, copyIn } from "./store-copy.ts";
+
+/** What a store lists: its keys, and how many bytes are under each. */
+export type Listed = ReadonlyMap<string, number>;
+
+/** A backup that the store lacks, or is not known to have. */
+export interface MissingBackup {
+  manifest: Manifest;
+  there: AlreadyThere;
+  /** Why it is not sent as it is; null when it is to be sent. */
+  whySetAside: string | null;
+}
+
+/**
+ * The backups that the store lacks, newest first: by what it lists, or where that is not known (null) by what the manifests
+ * here record.
+ */
+export async function missingBackups(
+  settings: AgentSettings,
+  store: Pick<ObjectStore, "shown" | "prefix">,
+  listed: Listed | null,
+): Promise<MissingBackup[]> {
+  const missing: MissingBackup[] = [];
+  for (const manifest of await copiableBackups(settings)) {
+    const recorded = copyIn(store, manifest);
+    const isListed = Boolean(recorded?.listedAt);
+    const there = listed
+      ? thereByListing(listed, objectKeys(store.prefix, manifest), manifest)
+      : { dump: recorded !== null, manifest: isListed, otherBytes: null };
+    if (isListed && there.dump && there.manifest) continue;
+    missing.push({ manifest, there, whySetAside: await whySetAside(settings, manifest.file, there, listed) });
+  }
+  return missing;
+}
+
+/** Remembers that a backup is not to be sent as it is now. */
+export async function setAside(settings: AgentSettings, name: string, why: string): Promise<void> {
+  const others = (await readOffsiteState(settings)).setAside.filter(mark => mark.name !== name);
+  const mark = { name, changedAt: await changedAt(settings, name), why };
+  await changeOffsiteState(settings, { setAside: [...others, mark] });
+}
+
+function thereByListing(
+  listed: Listed,
+  keys: { dump: string; manifest: string },
+  { bytes }: Manifest,
+): AlreadyThere {
+  const found = listed.get(keys.dump) ?? null;
+  const dump = found === bytes;
+  return { dump, manifest: listed.has(keys.manifest), otherBytes: dump ? null : found };
+}
+
+/** A mark counts until the file changes, or until a listing shows that its key is free. */
+async function whySetAside(
+  settings: AgentSettings,
+  name: string,
+  there: AlreadyThere,
+  listed: Listed | null,
+): Promise<string | null> {
+  if (there.otherBytes !== null)
+    return `the store has something else under its key, of ${there.otherBytes} bytes`;
+  const mark = (await readOffsiteState(settings)).setAside.find(candidate => candidate.name === name);
+  if (!mark || (listed && !there.dump)) return null;
+  return mark.changedAt === (await changedAt(settings, name)) ? mark.why : null;
+}
+
+async function changedAt(settings: AgentSettings, name: string): Promise<string> {
+  return (await stat(join(settings.backupDir, name))).mtime.toISOString();
+}
