@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
@@ -9,6 +9,9 @@ import { build } from "esbuild";
 import { collectFromContainer, runInContainer } from "../../scripts/run-in-container.ts";
 import type { TestPostgres } from "./postgres.ts";
 
+/** Where the agent finds what it is given, and the store's credentials there. */
+const SECRETS = "/run/store-secrets";
+const WRITER = "s3-writer.json";
 const IMAGE = "budgie-test-agent:latest";
 
 export interface CommandResult {
@@ -28,22 +31,58 @@ export interface TestAgent {
   run(args: readonly string[], stdin?: Buffer): Promise<CommandResult>;
   /** Runs `budgie-agent ARGS`, and kills it (-9, its children left to themselves) when `moment` is over. */
   killed(args: readonly string[], moment: KillMoment): Promise<CommandResult>;
+  /** Runs `budgie-agent ARGS` with credentials that may read the bucket. */
+  runAsReader(args: readonly string[], reader: StoreCredentials): Promise<CommandResult>;
+  /** From now on the agent has these credentials to send with. */
+  giveWriter(writer: StoreCredentials): Promise<void>;
   /** Runs any command in the agent's container. */
   exec(command: readonly string[]): Promise<CommandResult>;
   stop(): Promise<void>;
 }
 
+/** The bucket that the agent sends its backups to. */
+export interface AgentStore {
+  kind?: "aws" | "s3" | "local";
+  endpoint: string;
+  bucket: string;
+  writer: StoreCredentials;
+  lacks?: string[];
+}
+
+export interface StoreCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
 /** The agent in its own image, beside `postgres`, with a backup directory of its own. */
 export async function startAgent(
   postgres: TestPostgres,
-  options: { database: string; stack?: string; directory?: string; tmpfsBytes?: number },
+  options: {
+    database: string;
+    stack?: string;
+    directory?: string;
+    tmpfsBytes?: number;
+    /** How much a throw-away server may take; as much as the machine has when not said. */
+    throwawayBytes?: number;
+    store?: AgentStore;
+  },
 ): Promise<TestAgent> {
   const docker = new Docker();
   await buildImage(docker);
+  const secrets = await mkdtemp(join(tmpdir(), "budgie-secrets-"));
+  const giveWriter = async (writer: StoreCredentials) => {
+    const file = join(secrets, WRITER);
+    await rm(file, { force: true });
+    await writeFile(file, JSON.stringify(writer), { mode: 0o400 });
+  };
+  if (options.store) await giveWriter(options.store.writer);
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "budgie-backups-")));
   const { NetworkSettings: network } = await postgres.container.inspect();
   const container = await docker.createContainer({
     Image: IMAGE,
+    // What it sends by itself would come between what a test sends: `killed(["serve"], …)` is for that.
+    ...(options.store ? { Cmd: ["sleep", "infinity"] } : {}),
     Labels: { "budgie.test": "true" },
     Env: [
       `PGHOST=${network.Networks.bridge?.IPAddress}`,
@@ -53,14 +92,22 @@ export async function startAgent(
       `BUDGIE_STACK=${options.stack ?? "test"}`,
       "BUDGIE_BACKUP_DIR=/backups",
       "BUDGIE_BACKUP_DIR_SHOWN=./backups",
+      ...(options.store ? storeEnvironment(options.store, options.stack ?? "test") : []),
     ],
     HostConfig: {
       Init: true,
       CapDrop: ["ALL"],
       CapAdd: ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL"],
-      ...(options.tmpfsBytes
-        ? { Tmpfs: { "/backups": `size=${options.tmpfsBytes}` } }
-        : { Binds: [`${directory}:/backups`] }),
+      Binds: [
+        `${secrets}:${SECRETS}:ro`,
+        ...(options.tmpfsBytes === undefined ? [`${directory}:/backups`] : []),
+      ],
+      Tmpfs: {
+        ...(options.tmpfsBytes === undefined ? {} : { "/backups": `size=${options.tmpfsBytes}` }),
+        ...(options.throwawayBytes === undefined
+          ? {}
+          : { "/var/lib/postgresql/data": `size=${options.throwawayBytes}` }),
+      },
     },
   });
   await container.start();
@@ -77,11 +124,31 @@ export async function startAgent(
     exec,
     killed: (args, moment) => runAndKill(container, args, moment),
     run: (args, stdin) => exec(["budgie-agent", ...args], stdin),
+    giveWriter,
+    runAsReader: async (args, reader) => {
+      const kept = await exec(["budgie-agent", "keep-reader"], Buffer.from(JSON.stringify(reader)));
+      if (kept.code !== 0) throw new Error(`the reader was not kept: ${kept.stderr}`);
+      return exec(["budgie-agent", ...args, "--reader", kept.stdout.trim()]);
+    },
     stop: async () => {
       await container.remove({ force: true, v: true });
+      await rm(secrets, { recursive: true, force: true });
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+function storeEnvironment(store: AgentStore, stack: string): string[] {
+  return [
+    `BUDGIE_OFFSITE=${store.kind ?? "s3"}`,
+    `BUDGIE_S3_BUCKET=${store.bucket}`,
+    `BUDGIE_S3_PREFIX=${stack}/`,
+    "BUDGIE_S3_REGION=us-east-1",
+    `BUDGIE_S3_ENDPOINT=${store.endpoint}`,
+    "BUDGIE_S3_PATH_STYLE=true",
+    `BUDGIE_S3_LACKS=${JSON.stringify(store.lacks ?? [])}`,
+    `BUDGIE_S3_WRITER_FILE=${SECRETS}/${WRITER}`,
+  ];
 }
 
 async function runAndKill(

@@ -1,0 +1,282 @@
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EXIT } from "../../agent/exit-codes.ts";
+import type { Manifest } from "../../agent/manifest.ts";
+import { type AgentStore, startAgent, type TestAgent } from "../support/agent.ts";
+import { makeBucket, type TestBucket } from "../support/bucket.ts";
+import { startMinio, type TestMinio } from "../support/minio.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+describe("copies of the backups in an object store", () => {
+  let minio: TestMinio;
+  let postgres: TestPostgres;
+  let bucket: TestBucket;
+  let store: AgentStore;
+  let agent: TestAgent;
+
+  const query = async (text: string) => {
+    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
+    await client.connect();
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  const backup = async (on = agent): Promise<Manifest> => {
+    const { code, stdout, stderr } = await on.run(["backup", "--json"]);
+    expect(code, stderr).toBe(EXIT.done);
+    return JSON.parse(stdout);
+  };
+  const local = (file: string) => join(agent.directory, file);
+  const manifestHere = async (file: string): Promise<Manifest> =>
+    JSON.parse(await readFile(local(file.replace(/\.sql$/, ".json")), "utf8"));
+  const rewrite = async (file: string, change: Partial<Manifest>) => {
+    const manifest = { ...(await manifestHere(file)), ...change };
+    await writeFile(local(file.replace(/\.sql$/, ".json")), JSON.stringify(manifest));
+  };
+  const asReader = (...args: string[]) => agent.runAsReader(args, bucket.reader);
+  const anotherMachine = () => startAgent(postgres, { database: "budgie_dev", store });
+
+  beforeAll(async () => {
+    [minio, postgres] = await Promise.all([
+      startMinio(),
+      startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
+    ]);
+    await query(
+      "CREATE TABLE entries AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 1000) n",
+    );
+  });
+
+  beforeEach(async () => {
+    bucket = await makeBucket(minio);
+    store = { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer };
+    agent = await startAgent(postgres, { database: "budgie_dev", store });
+  });
+
+  afterEach(() => agent.stop());
+  afterAll(async () => {
+    await postgres?.stop();
+    await minio?.stop();
+  });
+
+  it("a backup is in the bucket when `backup` ends, whole, with a key that may only add", async () => {
+    const { file, sha256, offsite } = await backup();
+    const stem = `test/${file.replace(".sql", "")}-${sha256.slice(0, 12)}`;
+    expect(await bucket.keys()).toEqual([`${stem}.json`, `${stem}.sql`]);
+    expect(await bucket.text(`${stem}.sql`)).toBe(await readFile(local(file), "utf8"));
+    expect(JSON.parse(await bucket.text(`${stem}.json`))).toMatchObject({ sha256, offsite: null });
+    expect(offsite).toMatchObject({ store: `${minio.endpoint}/${bucket.bucket}`, key: `${stem}.sql` });
+    expect(offsite?.listedAt).not.toBeNull();
+    const { offsite: status } = JSON.parse((await agent.run(["status", "--json"])).stdout);
+    expect(status).toMatchObject({ kind: "local", missing: 0, lastAttempt: { outcome: "done" } });
+  });
+
+  it("sending again sends nothing, and puts nothing over what is there", async () => {
+    const { offsite } = await backup();
+    const { code, stdout } = await asReader("push", "--json");
+    expect(code).toBe(EXIT.done);
+    expect(JSON.parse(stdout).store).toEqual({
+      store: `${minio.endpoint}/${bucket.bucket}`,
+      sent: [],
+      missing: [],
+      failure: null,
+    });
+    expect(await bucket.versions(offsite?.key ?? "")).toBe(1);
+  });
+
+  it("everything that was lost here comes back from the bucket, through the same door", async () => {
+    const { file } = await backup();
+    await query("INSERT INTO entries VALUES (0, 'after the backup')");
+    const other = await anotherMachine();
+    const restored = await other.runAsReader(["restore", "latest", "--from", "s3", "--json"], bucket.reader);
+    expect(restored.code, restored.stderr).toBe(EXIT.done);
+    expect(JSON.parse(restored.stdout)).toMatchObject({ source: file, rows: 1000 });
+    expect(await query("SELECT count(*)::int AS n FROM entries")).toEqual([{ n: 1000 }]);
+    expect(await readdir(other.directory)).toContain(file);
+    await other.stop();
+  });
+
+  it("`pull` fetches one backup with its manifest, and says so when it is here already", async () => {
+    const { file, sha256 } = await backup();
+    const names = [local(file), local(file.replace(".sql", ".json"))];
+    for (const name of names) await rm(name);
+    const first = await asReader("pull", file, "--json");
+    expect(first.code, first.stderr).toBe(EXIT.done);
+    expect(JSON.parse(first.stdout)).toMatchObject({ name: file, wasHere: false });
+    expect(await manifestHere(file)).toMatchObject({ sha256, offsite: { listedAt: expect.any(String) } });
+    expect((await agent.run(["verify", file])).code).toBe(EXIT.done);
+    const again = await asReader("pull", "latest");
+    expect(again.stdout).toContain(`${file} is in ./backups already, and is good`);
+    expect((await readdir(agent.directory)).filter(name => name.includes("partial"))).toEqual([]);
+  });
+
+  it("`pull` never overwrites a file that is something else", async () => {
+    const { file } = await backup();
+    await writeFile(local(file), "-- mine\n");
+    const { code, stderr } = await asReader("pull", file);
+    expect(code).toBe(EXIT.unusableBackup);
+    expect(stderr).toContain(`./backups/${file} is there already, and is not what the store has`);
+    expect(await readFile(local(file), "utf8")).toBe("-- mine\n");
+  });
+
+  it("a dump of any bucket is restored by its URL, compared with the manifest beside it, and not kept", async () => {
+    const { offsite } = await backup();
+    const other = await startAgent(postgres, { database: "budgie_dev", stack: "other" });
+    const url = `s3://${bucket.bucket}/${offsite?.key}`;
+    const reader = { ...bucket.reader, endpoint: minio.endpoint };
+    const refused = await other.runAsReader(["restore", url], reader);
+    expect(refused.code).toBe(EXIT.unusableBackup);
+    expect(refused.stderr).toContain("is a backup of stack test, and this is stack other");
+    const restored = await other.runAsReader(["restore", url, "--from-stack", "test", "--json"], reader);
+    expect(restored.code, restored.stderr).toBe(EXIT.done);
+    expect(JSON.parse(restored.stdout)).toMatchObject({ rows: 1000, notCompared: [] });
+    expect((await readdir(other.directory)).filter(name => name.startsWith(".incoming"))).toEqual([]);
+    await other.stop();
+  });
+
+  it("`list --remote` shows everything there, and why what is not whole does not count", async () => {
+    const good = (await backup()).offsite?.key ?? "";
+    const keyOf = (minute: string, ending: string) =>
+      `test/budgie_20200101_00${minute}00-0123456789ab.${ending}`;
+    await bucket.put(keyOf("01", "sql"), "cut off before its manifest");
+    await bucket.put(keyOf("02", "json"), "{}");
+    await bucket.put(keyOf("03", "sql"), "a");
+    await bucket.put(keyOf("03", "json"), "not JSON");
+    const manifest = await bucket.text(good.replace(".sql", ".json"));
+    await bucket.put(keyOf("04", "sql"), "a");
+    await bucket.put(keyOf("04", "json"), manifest);
+    await bucket.put("test/notes.txt", "a");
+    await bucket.put("test/wal/0001", "below, so another's");
+    const { code, stdout } = await asReader("list", "--remote", "--json");
+    expect(code).toBe(EXIT.done);
+    const flaws = Object.fromEntries(
+      (JSON.parse(stdout) as { key: string; flaw: string | null }[]).map(({ key, flaw }) => [key, flaw]),
+    );
+    expect(flaws).toEqual({
+      [good]: null,
+      [keyOf("01", "sql")]: "no manifest: it was not sent to its end",
+      [keyOf("02", "json")]: "a manifest without its dump",
+      [keyOf("03", "sql")]: "manifest not readable: it is not JSON",
+      [keyOf("04", "sql")]: "its manifest is of another backup",
+      "test/notes.txt": "not a backup's name",
+    });
+    const verified = await asReader("verify", "--remote");
+    expect(verified.code).toBe(EXIT.unusableBackup);
+    expect(verified.stdout).toContain("all as recorded");
+    expect(verified.stdout).toContain("no manifest: it was not sent to its end");
+  });
+
+  it("`verify --remote` finds bytes that have changed in the bucket", async () => {
+    const { file, offsite } = await backup();
+    const key = offsite?.key ?? "";
+    expect((await asReader("verify", "--remote", "latest")).code).toBe(EXIT.done);
+    const changed = (await bucket.text(key)).replace("md5", "MD5").replace("\t", " ");
+    await bucket.put(key, changed);
+    const { code, stdout } = await asReader("verify", "--remote", file);
+    expect(code).toBe(EXIT.unusableBackup);
+    expect(stdout).toContain(`${key} is corrupt`);
+    await rm(local(file));
+    await rm(local(file.replace(".sql", ".json")));
+    const pulled = await asReader("pull", file);
+    expect(pulled.code).toBe(EXIT.unusableBackup);
+    expect((await readdir(agent.directory)).filter(name => /budgie_/.test(name))).toEqual([]);
+  });
+
+  it("compressed backups are sent, read and fetched as well", async () => {
+    const taken = await agent.run(["backup", "--json", "--format", "sql.gz"]);
+    const { file } = JSON.parse(taken.stdout);
+    expect((await asReader("verify", "--remote", file)).code).toBe(EXIT.done);
+    await rm(local(file));
+    expect((await asReader("pull", file)).code).toBe(EXIT.done);
+    expect((await agent.run(["verify", file])).code).toBe(EXIT.done);
+  });
+
+  it("a bucket that was emptied behind the agent's back is filled again", async () => {
+    const first = await backup();
+    const second = await backup();
+    for (const key of await bucket.keys())
+      if (key.includes(first.sha256.slice(0, 12))) await bucket.remove(key);
+    const without = await agent.run(["push", "--json"]);
+    expect(JSON.parse(without.stdout).store.sent).toEqual([]);
+    const { stdout } = await asReader("push", "--json");
+    expect(JSON.parse(stdout).store.sent).toEqual([first.file]);
+    const remote = JSON.parse((await asReader("list", "--remote", "--json")).stdout);
+    expect(remote.map((entry: { name: string; flaw: unknown }) => [entry.name, entry.flaw])).toEqual([
+      [second.file, null],
+      [first.file, null],
+    ]);
+  });
+
+  it("what is not this stack's, and what was changed by hand, is not sent", async () => {
+    const { file } = await backup();
+    const others = { before: await bucket.keys(), names: [] as string[] };
+    await rename(local(file), local("budgie_20200101_000000.sql"));
+    await rename(local(file.replace(".sql", ".json")), local("budgie_20200101_000000.json"));
+    await rewrite("budgie_20200101_000000.sql", {
+      stack: "prod",
+      file: "budgie_20200101_000000.sql",
+      offsite: null,
+    });
+    const second = await backup();
+    await writeFile(local(second.file), "\n-- a note\n", { flag: "a" });
+    await rewrite(second.file, { offsite: null });
+    await writeFile(local("budgie_20200101_000001.sql"), "without a manifest");
+    const { code, stdout } = await agent.run(["push", "--json"]);
+    expect(code).toBe(EXIT.done);
+    expect(JSON.parse(stdout).store).toMatchObject({ sent: [], missing: [] });
+    expect(others.before).toHaveLength(2);
+    expect(await bucket.keys()).toHaveLength(4);
+  });
+
+  it("a rotten file is not sent, is named, and keeps no other from being sent", async () => {
+    const rotten = await backup();
+    const good = await backup();
+    for (const { file, offsite } of [rotten, good]) {
+      await rewrite(file, { offsite: null });
+      await bucket.remove(offsite?.key ?? "");
+      await bucket.remove((offsite?.key ?? "").replace(".sql", ".json"));
+    }
+    const text = await readFile(local(rotten.file), "utf8");
+    await writeFile(local(rotten.file), text.replace("entries", "entriez"));
+    const { code, stdout, stderr } = await agent.run(["push"]);
+    expect(code).toBe(EXIT.unusableBackup);
+    expect(stdout).toContain(`${good.file} is in`);
+    expect(stderr).toContain(`./backups/${rotten.file} is corrupt: its bytes are not those`);
+    expect((await bucket.keys()).filter(key => key.includes(rotten.sha256.slice(0, 12)))).toEqual([]);
+    expect((await agent.run(["push"])).code).toBe(EXIT.unusableBackup);
+    const status = JSON.parse((await agent.run(["status", "--json"])).stdout);
+    expect(status.problems.join()).toContain(`1 backup is not in ${minio.endpoint}/${bucket.bucket}`);
+    await writeFile(local(rotten.file), text);
+    expect((await agent.run(["push"])).code).toBe(EXIT.done);
+  });
+
+  it("`latest` from the bucket is never the empty database that a fresh machine backed up since", async () => {
+    const { file, systemIdentifier } = await backup();
+    const fresh = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
+    const other = await startAgent(fresh, { database: "budgie_dev", store });
+    const empty = await backup(other);
+    expect(empty.systemIdentifier).not.toBe(systemIdentifier);
+    const { code, stderr } = await other.runAsReader(["restore", "latest", "--from", "s3"], bucket.reader);
+    expect(code).toBe(EXIT.anotherDatabase);
+    expect(stderr).toContain(`${empty.file} holds 0 rows, and ${file}, of another database before it, 1000`);
+    expect(stderr).toContain(`npx budgie restore ${file} --from s3`);
+    const named = await other.runAsReader(["restore", file, "--from", "s3"], bucket.reader);
+    expect(named.code, named.stderr).toBe(EXIT.done);
+    await other.stop();
+    await fresh.stop();
+  });
+
+  it("credentials that may read serve one command, and are never left lying about", async () => {
+    const kept = await agent.exec(["sh", "-c", "ls /dev/shm"]);
+    expect(kept.stdout).toBe("");
+    await asReader("list", "--remote");
+    expect((await agent.exec(["sh", "-c", "ls /dev/shm"])).stdout).toBe("");
+    const { code, stderr } = await agent.run(["list", "--remote", "--reader", "/dev/shm/budgie-reader-0"]);
+    expect(code).toBe(EXIT.usage);
+    expect(stderr).toContain("There are no credentials at /dev/shm/budgie-reader-0; they serve one command");
+    expect((await agent.run(["pull", "latest"])).code).toBe(EXIT.usage);
+  });
+});

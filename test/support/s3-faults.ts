@@ -1,0 +1,134 @@
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What happens to a request on its way to a store. */
+export type Fault =
+  /** The connection is cut once this many bytes of the request's body have passed. */
+  | { cutRequestAfter: number }
+  /** The connection is cut once this many bytes of the answer's body have passed. */
+  | { cutAnswerAfter: number }
+  /** This many bytes of the answer's body pass, and then nothing more. */
+  | { stallAnswerAfter: number }
+  /** Nothing is answered, and nothing passed on. */
+  | "stall"
+  /** The store does what it was asked, and its answer is lost. */
+  | "lose answer"
+  /** This is answered instead, and nothing passed on. */
+  | { status: number; code: string }
+  /** This page is answered instead, as by a web server. */
+  | { page: string };
+
+export interface FaultyStore {
+  /** In place of the store's own, for this machine and for containers alike. */
+  endpoint: string;
+  /** What was asked so far: `PUT /bucket/key?partNumber=1`. */
+  requests: string[];
+  /** Lets the next `times` requests that match meet with a fault. */
+  disturb(match: RegExp, fault: Fault, times?: number): void;
+  /** From now on everything passes. */
+  heal(): void;
+  stop(): Promise<void>;
+}
+
+/** Stands between the agent and a store, and passes everything on until told otherwise. */
+export async function startFaultyStore(store: string): Promise<FaultyStore> {
+  const target = new URL(store);
+  const requests: string[] = [];
+  let rules: { match: RegExp; fault: Fault; left: number }[] = [];
+  const server = createServer((incoming, answer) => {
+    const asked = `${incoming.method} ${incoming.url}`;
+    requests.push(asked);
+    incoming.on("error", () => undefined);
+    const rule = rules.find(({ match, left }) => left > 0 && match.test(asked));
+    if (rule) rule.left--;
+    treat(target, incoming, answer, rule?.fault);
+  });
+  await new Promise<void>(resolve => server.listen(0, "0.0.0.0", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    endpoint: `http://${target.hostname}:${port}`,
+    requests,
+    disturb: (match, fault, times = Number.POSITIVE_INFINITY) => {
+      rules.unshift({ match, fault, left: times });
+    },
+    heal: () => {
+      rules = [];
+    },
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise(resolve => server.close(resolve));
+    },
+  };
+}
+
+function treat(target: URL, incoming: IncomingMessage, answer: ServerResponse, fault?: Fault): void {
+  if (fault === "stall") return void incoming.resume();
+  if (fault !== undefined && typeof fault === "object" && ("status" in fault || "page" in fault)) {
+    incoming.resume();
+    incoming.on("end", () => answerInstead(answer, fault));
+    return;
+  }
+  const { hostname, port } = target;
+  const { method, url, headers } = incoming;
+  const onward = request({ hostname, port, method, path: url, headers }, reply => {
+    if (fault === "lose answer") {
+      reply.resume();
+      reply.on("end", () => incoming.socket.destroy());
+      return;
+    }
+    answer.writeHead(reply.statusCode ?? 500, reply.headers);
+    passOn(reply, answer, incoming, fault);
+  });
+  onward.on("error", () => incoming.socket.destroy());
+  // Else the store would go on holding the object for a request that nobody waits for.
+  incoming.socket.once("close", () => onward.destroy());
+  const cutAfter = typeof fault === "object" && "cutRequestAfter" in fault ? fault.cutRequestAfter : null;
+  let passed = 0;
+  incoming.on("data", (chunk: Buffer) => {
+    passed += chunk.length;
+    if (cutAfter !== null && passed >= cutAfter) return void incoming.socket.destroy();
+    if (!onward.write(chunk)) {
+      incoming.pause();
+      onward.once("drain", () => incoming.resume());
+    }
+  });
+  incoming.on("end", () => onward.end());
+}
+
+function passOn(
+  reply: IncomingMessage,
+  answer: ServerResponse,
+  incoming: IncomingMessage,
+  fault?: Fault,
+): void {
+  const cut = typeof fault === "object" && "cutAnswerAfter" in fault ? fault.cutAnswerAfter : null;
+  const stall = typeof fault === "object" && "stallAnswerAfter" in fault ? fault.stallAnswerAfter : null;
+  if (cut === null && stall === null) return void reply.pipe(answer);
+  const limit = cut ?? stall ?? 0;
+  let passed = 0;
+  reply.on("data", (chunk: Buffer) => {
+    if (passed >= limit) return;
+    const last = chunk.subarray(0, limit - passed);
+    passed += last.length;
+    // What was written before must arrive: the client is to see a body that breaks off, not one that never began.
+    const cutNow = cut !== null && passed >= limit ? () => incoming.socket.destroy() : undefined;
+    answer.write(last, cutNow);
+    if (passed >= limit) reply.pause();
+  });
+  reply.on("end", () => answer.end());
+}
+
+function answerInstead(
+  answer: ServerResponse,
+  fault: { status: number; code: string } | { page: string },
+): void {
+  if ("page" in fault) {
+    answer.writeHead(200, { "content-type": "text/html" }).end(fault.page);
+    return;
+  }
+  answer
+    .writeHead(fault.status, { "content-type": "application/xml" })
+    .end(
+      `<?xml version="1.0"?><Error><Code>${fault.code}</Code><Message>As the test asked.</Message></Error>`,
+    );
+}
