@@ -35,7 +35,7 @@ export interface OffsiteStoreArgs {
 
 /**
  * Declares the object store that was chosen. The AWS provider is loaded for the stores that need it and no others: a stack
- * with a local store neither installs nor starts its plugin.
+ * with a local store does not start its plugin.
  */
 export async function offsiteStore(
   { place, store, bucketExists }: OffsiteStoreArgs,
