@@ -93,6 +93,15 @@ program
   );
 
 program
+  .command("drill")
+  .description("prove a backup: restore it into a throw-away server, dump it again, compare every byte")
+  .argument("[backup]", "a backup's name, or `latest`", "latest")
+  .addOption(json)
+  .action(async (backup: string, options) =>
+    finish(await runAgent(await stack(), { args: ["drill", backup, ...(options.json ? ["--json"] : [])] })),
+  );
+
+program
   .command("restore")
   .description("put a backup in the database's place; what is there now is backed up and kept")
   .argument("[backup]", "a file, a backup's name, `latest`, s3://BUCKET/KEY, or `-` for standard input")
