@@ -1,0 +1,183 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import fc from "fast-check";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { manifestName } from "../../agent/backup-name.ts";
+import { EXIT } from "../../agent/exit-codes.ts";
+import { type KillMoment, startAgent, type TestAgent } from "../support/agent.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const ROWS = 150_000;
+const MB = 1024 * 1024;
+/** What the engine says of a command that SIGKILL ended. */
+const KILLED = 137;
+const PLACE = "/var/lib/postgresql/data/throw-away-drill";
+
+describe("a drill that does not come to its end", () => {
+  let postgres: TestPostgres;
+  let agent: TestAgent;
+  let backup: string;
+
+  const query = async (text: string) => {
+    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
+    await client.connect();
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+
+  const sh = async (script: string) => (await agent.exec(["sh", "-c", script])).stdout;
+  /** The servers that run in the agent's container. */
+  const servers = () =>
+    sh(
+      "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; echo; done 2>/dev/null | grep -E '^(postgres|initdb)'",
+    );
+  const files = () => sh("ls -A /var/lib/postgresql/data");
+
+  const outcomes = async () => (await readdir(agent.directory)).filter(name => name.endsWith(".drill.json"));
+  const liveRows = async () => (await query("SELECT count(*)::int AS n FROM entries"))[0]?.n;
+
+  /** The live database has noticed nothing, nothing is said of the backup, and the next drill tidies up and says it. */
+  const requireUnknownThenGood = async () => {
+    expect(await liveRows()).toBe(ROWS);
+    expect(await outcomes()).toEqual([]);
+    const next = await agent.run(["drill", backup]);
+    expect(next.code, next.stderr).toBe(EXIT.done);
+    expect(await outcomes()).toHaveLength(1);
+    expect(await servers()).toBe("");
+    expect(await files()).toBe("");
+    await sh("rm /backups/*.drill.json");
+  };
+
+  const begin = async (options: { throwawayBytes?: number } = {}) => {
+    agent = await startAgent(postgres, { database: "budgie_dev", ...options });
+    const { code, stdout, stderr } = await agent.run(["backup", "--json"]);
+    expect(code, stderr).toBe(EXIT.done);
+    backup = JSON.parse(stdout).file;
+  };
+
+  beforeAll(async () => {
+    postgres = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
+    await query(
+      `CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 10) AS note FROM generate_series(1, ${ROWS}) n`,
+    );
+  });
+
+  afterAll(() => postgres?.stop());
+
+  describe("because it is killed (-9)", () => {
+    beforeAll(() => begin());
+    afterAll(() => agent?.stop());
+
+    it.each(["Step 1/4", "Step 2/4", "Step 3/4", "Step 4/4"])(
+      "at '%s': the backup is neither good nor bad, and nothing is left after the next drill",
+      async afterText => {
+        const killed = await agent.killed(["drill", backup], { afterText });
+        expect(killed.code, killed.stdout).toBe(KILLED);
+        if (afterText === "Step 4/4") expect(await servers()).toContain(`postgres -D ${PLACE}/data`);
+        expect((await agent.run(["status"])).stdout).toMatch(/The last drill, of .* has not ended/);
+        await requireUnknownThenGood();
+        expect((await agent.run(["status"])).stdout).not.toContain("drill");
+      },
+    );
+
+    it("and its container starts anew: the agent tidies up before there is a next drill", async () => {
+      await agent.killed(["drill", backup], { afterText: "Step 3/4" });
+      expect(await files()).not.toBe("");
+      await agent.container.restart();
+      await until(async () => (await files()) === "");
+      await requireUnknownThenGood();
+    });
+
+    it("at any moment", async () => {
+      const killedAt = async (moment: KillMoment) => {
+        const killed = await agent.killed(["drill", backup], moment);
+        expect([KILLED, EXIT.done], killed.stdout + killed.stderr).toContain(killed.code);
+        if (killed.code === EXIT.done) await sh("rm /backups/*.drill.json");
+        await requireUnknownThenGood();
+      };
+      await fc.assert(
+        fc.asyncProperty(fc.integer({ min: 300, max: 4000 }), afterMs => killedAt({ afterMs })),
+        { numRuns: 4, endOnFailure: true },
+      );
+    });
+  });
+
+  describe("because of what is around it", () => {
+    beforeAll(() => begin());
+    afterAll(() => agent?.stop());
+
+    it("Ctrl-C: it tidies up itself", async () => {
+      const running = agent.run(["drill", backup]);
+      await sh(`until [ -S ${PLACE}/.s.PGSQL.5432 ]; do sleep 0.01; done
+        for p in /proc/[0-9]*; do if tr '\\0' ' ' < $p/cmdline | grep -q '[a]gent.cjs drill'; then kill -INT \${p#/proc/}; fi; done`);
+      const { code, stderr } = await running;
+      expect(code).toBe(EXIT.failed);
+      expect(stderr).toContain("Stopped by SIGINT, before it was done");
+      expect(await servers()).toBe("");
+      expect(await files()).toBe("");
+      await requireUnknownThenGood();
+    });
+
+    it("its server is killed (-9): no verdict on the backup", async () => {
+      const running = agent.run(["drill", backup]);
+      await sh(`until grep -q ready ${PLACE}/data/postmaster.pid 2>/dev/null; do sleep 0.01; done
+        kill -9 $(head -n 1 ${PLACE}/data/postmaster.pid)`);
+      const { code, stderr } = await running;
+      expect(code, stderr).toBe(EXIT.failed);
+      expect(stderr).toContain("The throw-away server ended by itself");
+      await requireUnknownThenGood();
+    });
+
+    it("the database does not answer, so that nobody knows what it is like", async () => {
+      await postgres.container.pause();
+      const { code, stderr } = await agent.run(["drill", backup]);
+      await postgres.container.unpause();
+      expect(code).toBe(EXIT.databaseUnreachable);
+      expect(stderr).toContain("cannot be reached");
+      await requireUnknownThenGood();
+    });
+  });
+
+  describe("because there is too little room", () => {
+    beforeAll(() => begin({ throwawayBytes: 480 * MB }));
+    afterAll(() => agent?.stop());
+
+    it("said before it starts", async () => {
+      const path = join(agent.directory, manifestName(backup) ?? "");
+      const text = await readFile(path, "utf8");
+      await writeFile(path, JSON.stringify({ ...JSON.parse(text), databaseBytes: 200 * MB }));
+      const { code, stdout, stderr } = await agent.run(["drill", backup]);
+      await writeFile(path, text);
+      expect(code, stdout).toBe(EXIT.noSpace);
+      expect(stderr).toMatch(/Not enough space in the backup agent's container: 560 MB are needed/);
+      expect((await agent.run(["status"])).stdout).toContain("The last drill failed: Not enough space");
+      await requireUnknownThenGood();
+    });
+
+    it("the disk fills up meanwhile: stopped while the database still has room", async () => {
+      const running = agent.run(["drill", backup]);
+      await sh(`until [ -S ${PLACE}/.s.PGSQL.5432 ]; do sleep 0.01; done
+        dd if=/dev/zero of=/var/lib/postgresql/data/by-another bs=1M count=400`);
+      const { code, stdout, stderr } = await running;
+      expect(await files()).toBe("by-another\n");
+      await sh("rm /var/lib/postgresql/data/by-another");
+      expect(code, stdout).toBe(EXIT.noSpace);
+      expect(stderr).toMatch(/Stopped because only [\d.]+M are left .* stay free for the database/);
+      expect(await servers()).toBe("");
+      await requireUnknownThenGood();
+    });
+  });
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + 30_000;
+  while (!(await holds())) {
+    if (Date.now() > giveUpAt) throw new Error("what the test waited for did not come within 30 seconds");
+    await delay(50);
+  }
+}
