@@ -12,7 +12,7 @@ import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
 const { stack, namePrefix, destroyGraceSeconds } = settings;
-const { engine, backupDirectory, bucketExists, storeLacks } = await prepare(settings);
+const { engine, backupDirectory, bucketLook, storeLacks } = await prepare(settings);
 
 // The provider would follow DOCKER_CONTEXT past the engine that was found.
 const provider = new docker.Provider("engine", { host: engine.host, context: "" });
@@ -40,7 +40,7 @@ const db = new Database(
   onEngine,
 );
 
-const bucket = await offsiteStore({ place, store: settings.objectStore, bucketExists }, onEngine);
+const bucket = await offsiteStore({ place, store: settings.objectStore, bucketLook }, onEngine);
 
 const agent = new BackupAgent(
   "backup-agent",

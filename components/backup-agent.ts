@@ -94,6 +94,7 @@ function createContainer(
       ...containerBase(place, "backup-agent", {
         "budgie.backup-dir": args.backupDir,
         "budgie.backup-dir-shown": args.backupDirShown,
+        "budgie.object-store": args.bucket?.kind ?? "none",
       }),
       name: `${place.namePrefix}-backup`,
       image: image.imageId,

@@ -6,13 +6,14 @@ import { type BucketKeys, createUsers } from "./bucket-users.ts";
 import type { ObjectStoreSettings } from "./offsite-settings.ts";
 import { keyPrefix, type OffsiteStore } from "./offsite-store.ts";
 import type { Place } from "./place.ts";
+import type { BucketLook } from "./prepare.ts";
 import { isDeclared, profileOf } from "./store-profile.ts";
 
 export interface BackupBucketArgs {
   place: Pick<Place, "stack" | "namePrefix">;
   store: Extract<ObjectStoreSettings, { kind: "aws" | "s3" }>;
-  /** Whether the bucket is there already and is this stack's, so that it is taken over. */
-  bucketExists: boolean;
+  /** A bucket that is there already is taken over. */
+  bucketLook: BucketLook;
 }
 
 /**
@@ -25,14 +26,14 @@ export class BackupBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: BackupBucketArgs, opts: pulumi.ComponentResourceOptions) {
     super("budgie:stack:BackupBucket", name, {}, opts);
-    const { store, place } = args;
+    const { store, place, bucketLook } = args;
     const on: BucketPlace = {
       name,
       prefix: keyPrefix(place.stack),
       tags: bucketTags(place),
       profile: profileOf(store),
       parent: this,
-      provider: new aws.Provider(`${name}-provider`, providerArgs(store), { parent: this }),
+      provider: new aws.Provider(`${name}-provider`, providerArgs(store, bucketLook), { parent: this }),
     };
     const bucket = createBucket(on, args);
     const settings = declareSettings(on, store, bucket);
@@ -52,12 +53,19 @@ export class BackupBucket extends pulumi.ComponentResource {
   }
 }
 
-/** With `aws`, the credentials are those of whoever runs Pulumi, found as every AWS tool finds them. */
-export function providerArgs(store: BackupBucketArgs["store"]): aws.ProviderArgs {
+/**
+ * With `aws`, the credentials are those of whoever runs Pulumi, found as every AWS tool finds them. A preview on a machine
+ * that has none gets made-up ones: the provider would refuse to say what it plans, for which it asks nobody.
+ */
+export function providerArgs(
+  store: BackupBucketArgs["store"],
+  { withoutCredentials }: Pick<BucketLook, "withoutCredentials">,
+): aws.ProviderArgs {
   const { region, endpoint, pathStyle: s3UsePathStyle } = store;
   if (store.kind === "aws") {
     return {
       region,
+      ...(withoutCredentials ? { accessKey: "preview", secretKey: "preview", ...ASK_NOBODY } : {}),
       ...(endpoint === undefined ? {} : { s3UsePathStyle, endpoints: [awsEndpoints(endpoint)] }),
     };
   }
@@ -67,13 +75,17 @@ export function providerArgs(store: BackupBucketArgs["store"]): aws.ProviderArgs
     secretKey: store.operator.secretAccessKey,
     endpoints: [{ s3: store.endpoint }],
     s3UsePathStyle,
-    // There is no account, no metadata service and no list of regions to ask.
-    skipCredentialsValidation: true,
-    skipMetadataApiCheck: true,
-    skipRegionValidation: true,
-    skipRequestingAccountId: true,
+    ...ASK_NOBODY,
   };
 }
+
+/** There is no account, no metadata service and no list of regions to ask. */
+const ASK_NOBODY = {
+  skipCredentialsValidation: true,
+  skipMetadataApiCheck: true,
+  skipRegionValidation: true,
+  skipRequestingAccountId: true,
+};
 
 /** A VPC endpoint of Amazon's serves S3 alone; a stand-in for all of AWS serves everything at one address. */
 function awsEndpoints(endpoint: string) {
@@ -85,7 +97,7 @@ function createBucket(
   { name, tags, profile, parent, provider }: BucketPlace,
   args: BackupBucketArgs,
 ): aws.s3.Bucket {
-  const { store, bucketExists } = args;
+  const { store, bucketLook } = args;
   return new aws.s3.Bucket(
     `${name}-bucket`,
     {
@@ -98,7 +110,7 @@ function createBucket(
       provider,
       retainOnDelete: true,
       // Ignored by the engine once the state has it.
-      ...(bucketExists ? { import: store.bucket } : {}),
+      ...(bucketLook.exists ? { import: store.bucket } : {}),
       // Tags may be added by whoever owns the bucket; the others would replace it, or are read back unset when it is imported.
       ignoreChanges: ["tags", "tagsAll", "objectLockEnabled", "forceDestroy"],
     },

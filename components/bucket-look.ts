@@ -10,7 +10,7 @@ import {
 export type Seen =
   | { as: "absent" }
   /** It could not be asked. */
-  | { as: "unknown"; why: string }
+  | { as: "unknown"; why: string; withoutCredentials?: true }
   /** It is there, and these credentials may not look at it. */
   | { as: "forbidden" }
   | { as: "elsewhere"; region: string | undefined }
@@ -96,7 +96,8 @@ function meaningOf(error: StoreError): Seen {
   const wrongKeys = Object.hasOwn(WRONG_KEYS, name) ? WRONG_KEYS[name] : undefined;
   if (wrongKeys) return { as: "unknown", why: `${wrongKeys} (${name})` };
   if (status === 403) return { as: "forbidden" };
-  if (name === "CredentialsProviderError") return { as: "unknown", why: "no AWS credentials were found" };
+  if (name === "CredentialsProviderError")
+    return { as: "unknown", why: "no AWS credentials were found", withoutCredentials: true };
   if (status !== undefined) return { as: "unknown", why: `it answers ${name} (${status})` };
   return { as: "unknown", why: `it does not answer (${code ?? (name === "TimeoutError" ? name : message)})` };
 }

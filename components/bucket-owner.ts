@@ -13,7 +13,7 @@ type Stack = Pick<Place, "stack" | "namePrefix">;
 export type Ownership =
   | { is: "absent" }
   | { is: "own"; note?: string }
-  | { is: "unsure"; problem: string }
+  | { is: "unsure"; problem: string; withoutCredentials: boolean }
   | { is: "refused"; problem: string };
 
 /**
@@ -40,7 +40,11 @@ export function judge(seen: Seen, store: Store, stack: Stack): Ownership {
     case "absent":
       return { is: "absent" };
     case "unknown":
-      return { is: "unsure", problem: cannotBeAsked(store, seen.why) };
+      return {
+        is: "unsure",
+        problem: cannotBeAsked(store, seen.why),
+        withoutCredentials: seen.withoutCredentials ?? false,
+      };
     case "forbidden":
       return refused(
         `The bucket ${bucket} is there, and your credentials may not look at it: it is most likely another account's.`,

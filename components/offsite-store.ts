@@ -2,6 +2,7 @@ import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 import type { Credentials, ObjectStoreSettings } from "./offsite-settings.ts";
 import type { Place } from "./place.ts";
+import type { BucketLook } from "./prepare.ts";
 
 /** A bucket that backups are sent to, as the backup agent and the outputs need to know it. */
 export interface OffsiteStore {
@@ -29,8 +30,7 @@ export interface OffsiteStore {
 export interface OffsiteStoreArgs {
   place: Place;
   store: ObjectStoreSettings;
-  /** Whether the bucket is there already and is this stack's, so that it is taken over. */
-  bucketExists: boolean;
+  bucketLook: BucketLook;
 }
 
 /**
@@ -38,7 +38,7 @@ export interface OffsiteStoreArgs {
  * with a local store does not start its plugin.
  */
 export async function offsiteStore(
-  { place, store, bucketExists }: OffsiteStoreArgs,
+  { place, store, bucketLook }: OffsiteStoreArgs,
   opts: pulumi.ComponentResourceOptions,
 ): Promise<OffsiteStore | undefined> {
   switch (store.kind) {
@@ -50,7 +50,7 @@ export async function offsiteStore(
     }
     default: {
       const { BackupBucket } = await import("./backup-bucket.ts");
-      return new BackupBucket("offsite", { place, store, bucketExists }, {}).offsite;
+      return new BackupBucket("offsite", { place, store, bucketLook }, {}).offsite;
     }
   }
 }

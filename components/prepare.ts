@@ -12,10 +12,17 @@ export interface Prepared {
   engine: Engine;
   /** Absolute, on the engine's machine. */
   backupDirectory: string;
-  /** Whether the bucket for the backups is there already; it is this stack's then. */
-  bucketExists: boolean;
+  bucketLook: BucketLook;
   /** What the object store does not do for backups, one sentence each. */
   storeLacks: string[];
+}
+
+/** What is known of the bucket before it is declared. */
+export interface BucketLook {
+  /** Whether it is there already; it is this stack's then. */
+  exists: boolean;
+  /** Whether there were no credentials to look with. Only ever in a preview: an update is refused without. */
+  withoutCredentials: boolean;
 }
 
 /**
@@ -33,23 +40,27 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     if (portProblem) refuse(portProblem);
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
-    const bucketExists = await ownBucketExists(settings);
+    const bucketLook = await lookAtOwnBucket(settings);
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
-    return { engine, backupDirectory, bucketExists, storeLacks: lacks };
+    return { engine, backupDirectory, bucketLook, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
 }
 
 /** Another stack's bucket is refused in a preview as well: it is the same from every machine. */
-async function ownBucketExists({ objectStore, ...stack }: Settings): Promise<boolean> {
-  if (objectStore.kind !== "aws" && objectStore.kind !== "s3") return false;
+async function lookAtOwnBucket({ objectStore, ...stack }: Settings): Promise<BucketLook> {
+  if (objectStore.kind !== "aws" && objectStore.kind !== "s3")
+    return { exists: false, withoutCredentials: false };
   const ownership = await bucketOwnership(objectStore, stack);
   if (ownership.is === "refused") throw new Error(ownership.problem);
   if (ownership.is === "unsure") refuse(ownership.problem);
   if (ownership.is === "own" && ownership.note) pulumi.log.info(ownership.note);
-  return ownership.is === "own";
+  return {
+    exists: ownership.is === "own",
+    withoutCredentials: ownership.is === "unsure" && ownership.withoutCredentials,
+  };
 }
 
 function refuse(problem: string): void {

@@ -9,7 +9,7 @@ import { restartContainers, startContainers, stopContainers } from "./containers
 import { restoreDatabase } from "./restore-database.ts";
 import { runInContainer } from "./run-in-container.ts";
 import { showStatus } from "./show-status.ts";
-import { containerOf, findStack, ROLES, type Role } from "./stack-containers.ts";
+import { containerOf, findStack, type Role } from "./stack-containers.ts";
 
 /** What an operator calls the containers; the names of their roles work as well. */
 const SERVICES: Record<string, Role> = {
@@ -18,6 +18,7 @@ const SERVICES: Record<string, Role> = {
   backend: "backend",
   backup: "backup-agent",
   "backup-agent": "backup-agent",
+  "object-store": "object-store",
 };
 
 const json = new Option(
@@ -28,8 +29,8 @@ const services = () =>
   new Argument("[service...]", "which containers; all when none is named")
     .choices(Object.keys(SERVICES))
     .default([]);
-const rolesOf = (names: string[]): Role[] =>
-  names.length === 0 ? [...ROLES] : names.map(name => SERVICES[name] as Role);
+const rolesNamed = (names: string[]): Role[] | undefined =>
+  names.length === 0 ? undefined : names.map(name => SERVICES[name] as Role);
 
 const program = new Command("budgie")
   .description("Looks after Budgie's data: backups, restores, and the containers around them")
@@ -139,25 +140,25 @@ program
   .addArgument(services())
   .option("-f, --follow", "go on showing what is written")
   .option("--tail <lines>", "how many lines from the end", "100")
-  .action((names: string[], options) => showLogs(rolesOf(names), Boolean(options.follow), options.tail));
+  .action((names: string[], options) => showLogs(rolesNamed(names), Boolean(options.follow), options.tail));
 
 program
   .command("start")
   .description("start what is stopped, and wait until it serves")
   .addArgument(services())
-  .action(async (names: string[]) => startContainers(await stack(), rolesOf(names)));
+  .action(async (names: string[]) => startContainers(await stack(), rolesNamed(names)));
 
 program
   .command("stop")
   .description("stop the containers; the data stays")
   .addArgument(services())
-  .action(async (names: string[]) => stopContainers(await stack(), rolesOf(names)));
+  .action(async (names: string[]) => stopContainers(await stack(), rolesNamed(names)));
 
 program
   .command("restart")
   .description("stop and start the containers; the data stays")
   .addArgument(services())
-  .action(async (names: string[]) => restartContainers(await stack(), rolesOf(names)));
+  .action(async (names: string[]) => restartContainers(await stack(), rolesNamed(names)));
 
 async function psql(args: string[]): Promise<number> {
   const { container } = containerOf(await stack(), "database");
@@ -175,9 +176,9 @@ async function psql(args: string[]): Promise<number> {
   return code;
 }
 
-async function showLogs(roles: Role[], follow: boolean, tail: string): Promise<void> {
+async function showLogs(roles: Role[] | undefined, follow: boolean, tail: string): Promise<void> {
   const { containers } = await stack();
-  const shown = containers.filter(({ role }) => roles.includes(role));
+  const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
   for (const { name, container } of shown) {
     if (shown.length > 1) process.stdout.write(`==> ${name} <==\n`);
     const options = { stdout: true, stderr: true, tail: Number(tail), timestamps: true };

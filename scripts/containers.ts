@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { EXIT, Stop } from "../agent/exit-codes.ts";
 import { httpStatus } from "../components/http-status.ts";
 import { collectFromContainer } from "./run-in-container.ts";
-import { containerOf, ROLES, type Role, type Stack, type StackContainer } from "./stack-containers.ts";
+import { containerOf, type Role, rolesOf, type Stack, type StackContainer } from "./stack-containers.ts";
 
 /** PostgreSQL writes everything down before it ends; killed earlier, it must recover at its next start. */
 const STOP_WITHIN_SECONDS = 90;
@@ -11,8 +11,8 @@ const READY_WITHIN_MS = 120_000;
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
 /** Starts what is stopped, the database first, and returns only when all of it serves. Throws a Stop otherwise. */
-export async function startContainers(stack: Stack, roles: readonly Role[] = ROLES): Promise<void> {
-  for (const role of ROLES.filter(known => roles.includes(known))) {
+export async function startContainers(stack: Stack, roles: readonly Role[] = rolesOf(stack)): Promise<void> {
+  for (const role of rolesOf(stack).filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
     if (!target.running) {
       say(`[i] Starting ${target.name}...`);
@@ -24,8 +24,10 @@ export async function startContainers(stack: Stack, roles: readonly Role[] = ROL
 }
 
 /** Stops in the reverse order, each with time to end by itself. Deletes nothing. */
-export async function stopContainers(stack: Stack, roles: readonly Role[] = ROLES): Promise<void> {
-  for (const role of [...ROLES].reverse().filter(known => roles.includes(known))) {
+export async function stopContainers(stack: Stack, roles: readonly Role[] = rolesOf(stack)): Promise<void> {
+  for (const role of rolesOf(stack)
+    .reverse()
+    .filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
     if (!target.running) continue;
     say(`[i] Stopping ${target.name}...`);
@@ -34,7 +36,10 @@ export async function stopContainers(stack: Stack, roles: readonly Role[] = ROLE
   }
 }
 
-export async function restartContainers(stack: Stack, roles: readonly Role[] = ROLES): Promise<void> {
+export async function restartContainers(
+  stack: Stack,
+  roles: readonly Role[] = rolesOf(stack),
+): Promise<void> {
   await stopContainers(stack, roles);
   const stopped = stack.containers.map(container => ({
     ...container,

@@ -1,6 +1,6 @@
 import { EXIT, Stop } from "../agent/exit-codes.ts";
 import { askAgent, runAgent } from "./agent-command.ts";
-import { containerOf, ROLES, type Stack } from "./stack-containers.ts";
+import { containerOf, rolesOf, type Stack } from "./stack-containers.ts";
 
 /** Says whether everything is as it should be. Returns 10 when something is not, or cannot be asked. */
 export async function showStatus(stack: Stack, json: boolean): Promise<number> {
@@ -30,7 +30,7 @@ export async function showStatus(stack: Stack, json: boolean): Promise<number> {
 }
 
 function containerProblems(stack: Stack): string[] {
-  return ROLES.flatMap(role => {
+  return rolesOf(stack).flatMap(role => {
     try {
       containerOf(stack, role);
       return [];

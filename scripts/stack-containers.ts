@@ -2,7 +2,8 @@ import type Docker from "dockerode";
 import { EXIT, Stop } from "../agent/exit-codes.ts";
 import { engineClient, findEngine, unreachable } from "../components/engine.ts";
 
-export const ROLES = ["database", "backup-agent", "backend"] as const;
+/** In the order in which they start. */
+export const ROLES = ["database", "object-store", "backup-agent", "backend"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** One container of a stack, as the engine shows it by its labels. */
@@ -90,6 +91,14 @@ export function choose(stacks: readonly Stack[], wanted: string | undefined): St
   }
   const order = (container: StackContainer) => ROLES.indexOf(container.role);
   return { ...stack, containers: [...stack.containers].sort((a, b) => order(a) - order(b)) };
+}
+
+/** What this stack is made of: an object store of its own only where its backups go to one. */
+export function rolesOf({ containers }: Stack): Role[] {
+  const hasStore = containers.some(
+    ({ role, labels }) => role === "object-store" || labels["budgie.object-store"] === "local",
+  );
+  return ROLES.filter(role => role !== "object-store" || hasStore);
 }
 
 /** Throws a Stop when the stack has no such container, or when it must run and does not. */

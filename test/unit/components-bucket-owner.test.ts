@@ -99,13 +99,18 @@ describe("a bucket", () => {
   });
 
   it("of which nothing can be learnt is neither refused nor taken over", () => {
-    const unknown: Seen = { as: "unknown", why: "no AWS credentials were found" };
+    const unknown: Seen = {
+      as: "unknown",
+      why: "no AWS credentials were found",
+      withoutCredentials: true,
+    };
     expect(judge(unknown, aws, stack)).toEqual({
       is: "unsure",
       problem: [
         "Whose the bucket ledger at Amazon S3 is cannot be told: no AWS credentials were found.",
         "  aws sts get-caller-identity     # says whether your AWS credentials work; AWS_PROFILE chooses others",
       ].join("\n"),
+      withoutCredentials: true,
     });
     expect(judge(unknown, garage, stack)).toMatchObject({
       problem: expect.stringContaining("pulumi config set --secret budgie:s3AccessKeyId"),

@@ -90,6 +90,7 @@ describe("every container", () => {
       "budgie.role": "backup-agent",
       "budgie.backup-dir": `${process.cwd()}/backups`,
       "budgie.backup-dir-shown": "./backups",
+      "budgie.object-store": "local",
     });
   });
 
