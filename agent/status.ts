@@ -1,4 +1,4 @@
-import { listBackups, newestGood } from "./catalogue.ts";
+import { type CatalogueEntry, listBackups, newestGood } from "./catalogue.ts";
 import { type CopiesStatus, copiesWarnings, readCopiesStatus } from "./copies-status.ts";
 import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
 import { Stop } from "./exit-codes.ts";
@@ -48,17 +48,14 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
   const drilling = await userOfPlace("drill");
   if (drilling === null) problems.push(...judgeLastRun(await readLastRun(settings, "drill")));
   const flawed = all.filter(entry => entry.flaw !== null);
-  if (flawed.length > 0) {
-    problems.push(
-      `These files do not count as backups: ${flawed.map(({ name, flaw }) => `${name} (${flaw})`).join(", ")}.`,
-    );
-  }
+  const bad = flawed.filter(entry => !isOfAnotherDatabase(entry));
+  if (bad.length > 0) problems.push(`These files do not count as backups: ${flawsOf(bad)}.`);
   const copies = await attempt(problems, () => readCopiesStatus(settings, problems, now));
   if (free < 2 * RESERVED_BYTES) problems.push(`The disk with ${settings.backupDirShown} is nearly full.`);
   return {
     fine: problems.length === 0,
     problems: [...new Set(problems)],
-    warnings: copiesWarnings(settings),
+    warnings: [...copiesWarnings(settings), ...strangers(flawed)],
     stack: settings.stack,
     database,
     previousDatabases: aside ?? [],
@@ -72,6 +69,22 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
     offsite: copies?.offsite ?? null,
     offsiteSsh: copies?.offsiteSsh ?? null,
   };
+}
+
+/** A restore over another database saves that one first. It is a good backup, kept for whoever may miss it. */
+function isOfAnotherDatabase({ manifest }: CatalogueEntry): boolean {
+  return manifest?.identity === "unexpected";
+}
+
+function strangers(flawed: readonly CatalogueEntry[]): string[] {
+  const found = flawed.filter(isOfAnotherDatabase);
+  return found.length === 0
+    ? []
+    : [`Kept, though never the latest: ${flawsOf(found)}. Remove what you do not want.`];
+}
+
+function flawsOf(entries: readonly CatalogueEntry[]): string {
+  return entries.map(({ name, flaw }) => `${name} (${flaw})`).join(", ");
 }
 
 export function judgeBackups(newestAt: string | null, now: Date): string[] {
