@@ -39,14 +39,23 @@ export interface TestStack {
   logs(service: "db" | "backend" | "backup"): Promise<string>;
   /** SQL in the stack's own database, over its container's socket. */
   sql(text: string): Promise<string>;
-  /** Removes everything, the volume too. */
+  /** Loses the machine: containers, volumes, backups and Pulumi's state. What is configured stays. */
+  loseEverything(): Promise<void>;
+  /** Removes everything, the volumes too. */
   remove(): Promise<void>;
 }
 
-const SERVICES = ["db", "backend", "backup"] as const;
+const SERVICES = ["db", "backend", "backup", "object-store"] as const;
+const VOLUMES = ["postgres-data", "object-store-data"] as const;
 
-/** A stack that is configured and not yet up. */
-export async function createStack(settings: Record<string, string> = {}): Promise<TestStack> {
+/**
+ * A stack that is configured and not yet up. It has no object store unless `settings` say so.
+ * @param environment added to what Pulumi and `npx budgie` run with
+ */
+export async function createStack(
+  settings: Record<string, string> = {},
+  environment: NodeJS.ProcessEnv = {},
+): Promise<TestStack> {
   const id = randomBytes(3).toString("hex");
   const [name, prefix] = [`test${id}`, `budgie-test-${id}`];
   const folder = await mkdtemp(join(tmpdir(), `${prefix}-`));
@@ -64,23 +73,25 @@ export async function createStack(settings: Record<string, string> = {}): Promis
     databaseName: "budgie_dev",
     httpPort: String(port),
     backupDir,
+    objectStore: "none",
     ...settings,
   };
   await writeFile(
     configFile,
     ["config:", ...Object.entries(all).map(([k, v]) => `  budgie:${k}: ${JSON.stringify(v)}`), ""].join("\n"),
   );
-  const environment: NodeJS.ProcessEnv = {
+  const variables: NodeJS.ProcessEnv = {
     ...(await toolchainEnvironment()),
     PULUMI_BACKEND_URL: `file://${stateFolder}`,
     PULUMI_CONFIG_PASSPHRASE: "of a test",
+    ...environment,
   };
   const engine = await findEngine();
   const docker = engineClient(engine.host);
 
   const run = async (file: string, args: readonly string[], input?: Buffer): Promise<CommandResult> => {
     const result = await execa(file, args, {
-      env: environment,
+      env: variables,
       reject: false,
       all: true,
       ...(input ? { input } : { stdin: "ignore" as const }),
@@ -103,12 +114,22 @@ export async function createStack(settings: Record<string, string> = {}): Promis
   const containerId = async (service: string) =>
     (await docker.getContainer(`${prefix}-${service}`).inspect()).Id;
 
-  await succeed(
-    "pulumi stack init",
-    run("pulumi", ["stack", "init", name, "--no-select", "--non-interactive"]),
-  );
-  // Written beside the program, with nothing in it but a salt that the state has too.
-  await rm(`Pulumi.${name}.yaml`, { force: true });
+  const init = async () => {
+    await succeed(
+      "pulumi stack init",
+      run("pulumi", ["stack", "init", name, "--no-select", "--non-interactive"]),
+    );
+    // Written beside the program, with nothing in it but a salt that the state has too.
+    await rm(`Pulumi.${name}.yaml`, { force: true });
+  };
+  const removeFromEngine = async () => {
+    for (const service of SERVICES)
+      await docker.getContainer(`${prefix}-${service}`).remove({ force: true, v: true }).catch(ignoreMissing);
+    for (const volume of VOLUMES) await docker.getVolume(`${prefix}-${volume}`).remove().catch(ignoreMissing);
+    await docker.getNetwork(`${prefix}-network`).remove().catch(ignoreMissing);
+  };
+
+  await init();
   return {
     name,
     prefix,
@@ -157,16 +178,18 @@ export async function createStack(settings: Record<string, string> = {}): Promis
       if (result.code !== 0) throw new Error(`psql failed:\n${result.all}`);
       return result.stdout.trim();
     },
+    loseEverything: async () => {
+      await removeFromEngine();
+      for (const folder of [stateFolder, backupDir]) {
+        await rm(folder, { recursive: true });
+        await mkdir(folder, { mode: 0o700 });
+      }
+      await init();
+    },
     remove: async () => {
-      environment.BUDGIE_SKIP_BACKUP = "1";
+      variables.BUDGIE_SKIP_BACKUP = "1";
       await pulumi("destroy", "--yes", "--skip-preview");
-      for (const service of SERVICES)
-        await docker
-          .getContainer(`${prefix}-${service}`)
-          .remove({ force: true, v: true })
-          .catch(ignoreMissing);
-      await docker.getVolume(`${prefix}-postgres-data`).remove().catch(ignoreMissing);
-      await docker.getNetwork(`${prefix}-network`).remove().catch(ignoreMissing);
+      await removeFromEngine();
       const images = await docker.listImages();
       for (const tag of images
         .flatMap(image => image.RepoTags ?? [])

@@ -1,0 +1,125 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, describe, expect, it } from "vitest";
+import { startMinio } from "../support/minio.ts";
+import { startMoto } from "../support/moto.ts";
+import { createStack, type TestStack } from "../support/stack.ts";
+
+interface Store {
+  settings: Record<string, string>;
+  secrets?: Record<string, string>;
+  environment?: NodeJS.ProcessEnv;
+  stop(): Promise<void>;
+}
+
+const bucketName = () => `budgie-test-${randomBytes(4).toString("hex")}`;
+
+/** Each kind of store that a stack can have, as an operator configures it. */
+const stores: Record<string, () => Promise<Store>> = {
+  "a container of its own": async () => ({ settings: { objectStore: "local" }, stop: async () => {} }),
+  AWS: async () => {
+    const moto = await startMoto({ iam: true });
+    return {
+      settings: { objectStore: "aws", bucket: bucketName(), s3Endpoint: moto.endpoint },
+      environment: {
+        AWS_ACCESS_KEY_ID: moto.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: moto.secretAccessKey,
+      },
+      stop: moto.stop,
+    };
+  },
+  "an S3 server of the operator's own": async () => {
+    const minio = await startMinio();
+    return {
+      settings: {
+        objectStore: "s3",
+        bucket: bucketName(),
+        s3Endpoint: minio.endpoint,
+        objectStoreProfile: "minio",
+      },
+      secrets: { s3AccessKeyId: minio.accessKeyId, s3SecretAccessKey: minio.secretAccessKey },
+      stop: minio.stop,
+    };
+  },
+};
+
+let stack: TestStack;
+let store: Store;
+
+afterEach(async () => {
+  await stack?.remove();
+  await store?.stop();
+});
+
+const createStackWith = async (name: string) => {
+  const start = stores[name];
+  if (!start) throw new Error(`there is no store ${name}`);
+  store = await start();
+  stack = await createStack(store.settings, store.environment);
+  for (const [setting, value] of Object.entries(store.secrets ?? {}))
+    await stack.set(setting, value, { secret: true });
+};
+
+const budgie = async (...args: string[]) => {
+  const result = await stack.budgie(args);
+  expect(result.code, result.all).toBe(0);
+  return result.stdout;
+};
+
+const remoteNames = async () =>
+  (JSON.parse(await budgie("list", "--remote", "--json")) as { name: string; flaw: string | null }[])
+    .map(({ name, flaw }) => (flaw ? `${name} (${flaw})` : name))
+    .sort();
+
+describe.each(Object.keys(stores))("with %s for its backups", name => {
+  it("up, destroy, up, twice, is the same bucket with the same backups", async () => {
+    await createStackWith(name);
+    await stack.up();
+    await stack.requireNoChange();
+    await budgie("backup");
+    let before = await remoteNames();
+    expect(before).toHaveLength(1);
+    for (const _round of [1, 2]) {
+      // The gate of `destroy` takes one more.
+      await stack.destroy();
+      await stack.up();
+      await stack.requireNoChange();
+      await budgie("push");
+      const after = await remoteNames();
+      expect(after).toEqual(expect.arrayContaining(before));
+      expect(after.length).toBeGreaterThan(before.length);
+      before = after;
+    }
+    await budgie("verify", "all", "--remote");
+  });
+});
+
+it("from nothing but the bucket and its credentials the data comes back", async () => {
+  await createStackWith("AWS");
+  await stack.up();
+  await stack.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
+  await budgie("backup");
+
+  await stack.loseEverything();
+  await stack.up();
+  expect(await stack.sql("SELECT to_regclass('kept') IS NULL")).toBe("t");
+  await budgie("restore", "latest", "--from", "s3", "--yes");
+  expect(await stack.sql("SELECT count(*) FROM kept")).toBe("1000");
+  await budgie("backup");
+  await budgie("status");
+  await stack.requireNoChange();
+});
+
+it("a bucket that is another stack's is refused, and its owner named", async () => {
+  await createStackWith("AWS");
+  await stack.up();
+  const other = await createStack(store.settings, store.environment);
+  try {
+    const refused = await other.pulumi("up", "--yes", "--skip-preview");
+    expect(refused.code).not.toBe(0);
+    expect(refused.all).toContain(store.settings.bucket);
+    expect(refused.all).toContain(stack.name);
+    expect(refused.all).toContain("pulumi config set budgie:bucket");
+  } finally {
+    await other.remove();
+  }
+});
