@@ -20,8 +20,12 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** When a test kills: on seeing this text in the output, after some milliseconds, or when a half-written file has grown. */
-export type KillMoment = { afterText: string } | { afterMs: number } | { whenPartialHolds: number };
+/** When a test kills: on seeing this text in the output, after some milliseconds, when a half-written file has grown, or after this. */
+export type KillMoment =
+  | { afterText: string }
+  | { afterMs: number }
+  | { whenPartialHolds: number }
+  | { after: Promise<unknown> };
 
 export interface TestAgent {
   container: Docker.Container;
@@ -33,6 +37,8 @@ export interface TestAgent {
   killed(args: readonly string[], moment: KillMoment): Promise<CommandResult>;
   /** Runs `budgie-agent ARGS` with credentials that may read the bucket. */
   runAsReader(args: readonly string[], reader: StoreCredentials): Promise<CommandResult>;
+  /** Gives the agent credentials that may read, for one command; returns what to name with --reader. */
+  keepReader(reader: StoreCredentials): Promise<string>;
   /** From now on the agent has these credentials to send with. */
   giveWriter(writer: StoreCredentials): Promise<void>;
   /** Runs any command in the agent's container. */
@@ -118,6 +124,11 @@ export async function startAgent(
     Buffer.from(`*:*:*:*:${postgres.password}\n`),
   );
   if (written.code !== 0) throw new Error(`the passfile could not be written: ${written.stderr}`);
+  const keepReader = async (reader: StoreCredentials) => {
+    const kept = await exec(["budgie-agent", "keep-reader"], Buffer.from(JSON.stringify(reader)));
+    if (kept.code !== 0) throw new Error(`the reader was not kept: ${kept.stderr}`);
+    return kept.stdout.trim();
+  };
   return {
     container,
     directory,
@@ -125,11 +136,9 @@ export async function startAgent(
     killed: (args, moment) => runAndKill(container, args, moment),
     run: (args, stdin) => exec(["budgie-agent", ...args], stdin),
     giveWriter,
-    runAsReader: async (args, reader) => {
-      const kept = await exec(["budgie-agent", "keep-reader"], Buffer.from(JSON.stringify(reader)));
-      if (kept.code !== 0) throw new Error(`the reader was not kept: ${kept.stderr}`);
-      return exec(["budgie-agent", ...args, "--reader", kept.stdout.trim()]);
-    },
+    keepReader,
+    runAsReader: async (args, reader) =>
+      exec(["budgie-agent", ...args, "--reader", await keepReader(reader)]),
     stop: async () => {
       await container.remove({ force: true, v: true });
       await rm(secrets, { recursive: true, force: true });
@@ -170,6 +179,7 @@ async function runAndKill(
       next();
     },
   });
+  if ("after" in moment) void moment.after.then(kill);
   const timer = "afterMs" in moment ? setTimeout(kill, moment.afterMs) : null;
   const code = await runInContainer(container, ["budgie-agent", ...args], { stdout, stderr: err });
   if (timer) clearTimeout(timer);

@@ -7,12 +7,14 @@ export type Fault =
   | { cutRequestAfter: number }
   /** The connection is cut once this many bytes of the answer's body have passed. */
   | { cutAnswerAfter: number }
-  /** This many bytes of the answer's body pass, and then nothing more. */
-  | { stallAnswerAfter: number }
+  /** This many bytes of the answer's body pass, and then nothing more, or nothing until this. */
+  | { stallAnswerAfter: number; until?: Promise<unknown> }
   /** Nothing is answered, and nothing passed on. */
   | "stall"
   /** The store does what it was asked, and its answer is lost. */
   | "lose answer"
+  /** The store does what it was asked, and its answer never comes. */
+  | "hold answer"
   /** This is answered instead, and nothing passed on. */
   | { status: number; code: string }
   /** This page is answered instead, as by a web server. */
@@ -23,34 +25,42 @@ export interface FaultyStore {
   endpoint: string;
   /** What was asked so far: `PUT /bucket/key?partNumber=1`. */
   requests: string[];
-  /** Lets the next `times` requests that match meet with a fault. */
-  disturb(match: RegExp, fault: Fault, times?: number): void;
+  /** Lets the next `times` requests that match meet with a fault. Resolves when the first has: a held answer, when there is one. */
+  disturb(match: RegExp, fault: Fault, times?: number): Promise<void>;
   /** From now on everything passes. */
   heal(): void;
   stop(): Promise<void>;
+}
+
+interface Rule {
+  match: RegExp;
+  fault: Fault;
+  left: number;
+  met(): void;
 }
 
 /** Stands between the agent and a store, and passes everything on until told otherwise. */
 export async function startFaultyStore(store: string): Promise<FaultyStore> {
   const target = new URL(store);
   const requests: string[] = [];
-  let rules: { match: RegExp; fault: Fault; left: number }[] = [];
+  let rules: Rule[] = [];
   const server = createServer((incoming, answer) => {
     const asked = `${incoming.method} ${incoming.url}`;
     requests.push(asked);
     incoming.on("error", () => undefined);
     const rule = rules.find(({ match, left }) => left > 0 && match.test(asked));
     if (rule) rule.left--;
-    treat(target, incoming, answer, rule?.fault);
+    treat(target, incoming, answer, rule);
   });
   await new Promise<void>(resolve => server.listen(0, "0.0.0.0", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     endpoint: `http://${target.hostname}:${port}`,
     requests,
-    disturb: (match, fault, times = Number.POSITIVE_INFINITY) => {
-      rules.unshift({ match, fault, left: times });
-    },
+    disturb: (match, fault, times = Number.POSITIVE_INFINITY) =>
+      new Promise(met => {
+        rules.unshift({ match, fault, left: times, met });
+      }),
     heal: () => {
       rules = [];
     },
@@ -61,7 +71,9 @@ export async function startFaultyStore(store: string): Promise<FaultyStore> {
   };
 }
 
-function treat(target: URL, incoming: IncomingMessage, answer: ServerResponse, fault?: Fault): void {
+function treat(target: URL, incoming: IncomingMessage, answer: ServerResponse, rule?: Rule): void {
+  const fault = rule?.fault;
+  if (fault !== "hold answer") rule?.met();
   if (fault === "stall") return void incoming.resume();
   if (fault !== undefined && typeof fault === "object" && ("status" in fault || "page" in fault)) {
     incoming.resume();
@@ -71,9 +83,9 @@ function treat(target: URL, incoming: IncomingMessage, answer: ServerResponse, f
   const { hostname, port } = target;
   const { method, url, headers } = incoming;
   const onward = request({ hostname, port, method, path: url, headers }, reply => {
-    if (fault === "lose answer") {
+    if (fault === "lose answer" || fault === "hold answer") {
       reply.resume();
-      reply.on("end", () => incoming.socket.destroy());
+      reply.on("end", () => (fault === "hold answer" ? rule?.met() : incoming.socket.destroy()));
       return;
     }
     answer.writeHead(reply.statusCode ?? 500, reply.headers);
@@ -102,18 +114,24 @@ function passOn(
   fault?: Fault,
 ): void {
   const cut = typeof fault === "object" && "cutAnswerAfter" in fault ? fault.cutAnswerAfter : null;
-  const stall = typeof fault === "object" && "stallAnswerAfter" in fault ? fault.stallAnswerAfter : null;
+  const stall = typeof fault === "object" && "stallAnswerAfter" in fault ? fault : null;
   if (cut === null && stall === null) return void reply.pipe(answer);
-  const limit = cut ?? stall ?? 0;
+  const limit = cut ?? stall?.stallAnswerAfter ?? 0;
   let passed = 0;
   reply.on("data", (chunk: Buffer) => {
-    if (passed >= limit) return;
-    const last = chunk.subarray(0, limit - passed);
-    passed += last.length;
+    const last = chunk.subarray(0, Math.max(0, limit - passed));
+    passed += chunk.length;
     // What was written before must arrive: the client is to see a body that breaks off, not one that never began.
-    const cutNow = cut !== null && passed >= limit ? () => incoming.socket.destroy() : undefined;
-    answer.write(last, cutNow);
-    if (passed >= limit) reply.pause();
+    if (passed < limit) return void answer.write(last);
+    reply.pause();
+    answer.write(last, () => {
+      if (cut !== null) incoming.socket.destroy();
+    });
+    void stall?.until?.then(() => {
+      answer.write(chunk.subarray(last.length));
+      reply.removeAllListeners("data");
+      reply.pipe(answer);
+    });
   });
   reply.on("end", () => answer.end());
 }
