@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { manifestName } from "./backup-name.ts";
@@ -47,6 +47,11 @@ export async function saveDrillOutcome(
   record: DrillRecord,
 ): Promise<void> {
   await replaceFile(pathOf(settings, name), `${JSON.stringify(record)}\n`);
+}
+
+/** For when other bytes come in the place of those that were drilled. */
+export async function forgetDrill(settings: AgentSettings, name: string): Promise<void> {
+  await rm(pathOf(settings, name), { force: true });
 }
 
 /** Why a backup does not count, as far as its drill goes; null when nothing speaks against it. */

@@ -101,9 +101,13 @@ program
   .command("drill")
   .description("prove a backup: restore it into a throw-away server, dump it again, compare")
   .argument("[backup]", "a backup's name, `latest`, or a path", "latest")
+  .addOption(new Option("--from <place>", "prove the copy there").choices(["s3"]))
+  .addOption(reader())
   .addOption(json)
   .action(async (which: string, options) => {
-    const drilled = await drill(readSettings(process.env), which, terminalReporter(Boolean(options.json)));
+    const settings = readSettings(process.env);
+    const store = options.from ? await readerFor(settings, options.reader) : null;
+    const drilled = await drill(settings, { which, store }, terminalReporter(Boolean(options.json)));
     if (options.json) printJson(drilled);
     if (drilled.outcome === "bad") outcome = EXIT.unusableBackup;
   });

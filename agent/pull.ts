@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { manifestName } from "./backup-name.ts";
 import { withCopiesLock } from "./copies-lock.ts";
 import { download } from "./download.ts";
+import { forgetDrill } from "./drill-record.ts";
 import { refuse } from "./dump-file.ts";
 import { keepReserve, openPartial, removeLeftovers, replaceFile, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
@@ -87,6 +88,7 @@ async function fetchDump(
         "Use another backup: `npx budgie list --remote` shows them.",
       );
     }
+    await forgetDrill(settings, name);
     await partial.publish(name);
   } catch (error) {
     await partial.discard();

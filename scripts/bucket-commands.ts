@@ -20,6 +20,15 @@ export function pullBackup(stack: Stack, backup: string, { json }: Options): Pro
   return runAgent(stack, { args: ["pull", backup, ...(json ? ["--json"] : [])], readsBucket: "always" });
 }
 
+export function drillBackup(
+  stack: Stack,
+  backup: string,
+  { from, json }: { from?: "s3"; json?: boolean },
+): Promise<number> {
+  const args = ["drill", backup, ...(from ? ["--from", from] : []), ...(json ? ["--json"] : [])];
+  return runAgent(stack, from ? { args, readsBucket: "always" } : { args });
+}
+
 /** With credentials that may read, what is missing is seen in the bucket itself; without, in the manifests. */
 export function pushBackups(stack: Stack, { json }: Options): Promise<number> {
   const args = ["push", ...(json ? ["--json"] : [])];

@@ -4,7 +4,7 @@ import { runCommandLine } from "../agent/run-command-line.ts";
 import { withoutFrames } from "../components/container-log.ts";
 import { runAgent, withRawTerminal } from "./agent-command.ts";
 import { backupDatabase } from "./backup-database.ts";
-import { listBackups, pullBackup, pushBackups, verifyBackups } from "./bucket-commands.ts";
+import { drillBackup, listBackups, pullBackup, pushBackups, verifyBackups } from "./bucket-commands.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
 import { restoreDatabase } from "./restore-database.ts";
 import { runInContainer } from "./run-in-container.ts";
@@ -97,10 +97,9 @@ program
   .command("drill")
   .description("prove a backup: restore it into a throw-away server, dump it again, compare every byte")
   .argument("[backup]", "a backup's name, or `latest`", "latest")
+  .addOption(new Option("--from <place>", "prove the copy in the bucket").choices(["s3"]))
   .addOption(json)
-  .action(async (backup: string, options) =>
-    finish(await runAgent(await stack(), { args: ["drill", backup, ...(options.json ? ["--json"] : [])] })),
-  );
+  .action(async (backup: string, options) => finish(await drillBackup(await stack(), backup, options)));
 
 program
   .command("restore")

@@ -113,6 +113,36 @@ describe("copies of the backups in an object store", () => {
     expect((await readdir(agent.directory)).filter(name => name.includes("partial"))).toEqual([]);
   });
 
+  it("`drill --from s3` proves the copy in the bucket, whatever became of the one here, and keeps nothing", async () => {
+    const { file, offsite } = await backup();
+    const key = offsite?.key ?? "";
+    await rm(local(file));
+    const good = await asReader("drill", file, "--from", "s3", "--json");
+    expect(good.code, good.stderr).toBe(EXIT.done);
+    expect(JSON.parse(good.stdout)).toMatchObject({
+      name: `${minio.endpoint}/${bucket.bucket}/${key}`,
+      outcome: "good",
+    });
+    expect((await readdir(agent.directory)).filter(name => /\.sql$|drill\.json$/.test(name))).toEqual([]);
+
+    // Of the same length: only the bytes tell.
+    const dump = await bucket.text(key);
+    await bucket.put(key, dump.replace(/^1\t/m, "2\t"));
+    const bad = await asReader("drill", "latest", "--from", "s3");
+    expect(bad.code, bad.stdout).toBe(EXIT.unusableBackup);
+    expect(bad.stderr).toMatch(/is bad: .* is corrupt: its bytes are not those that its manifest recorded/);
+    expect((await agent.run(["status"])).stdout).toContain(`The last drill failed: ${minio.endpoint}`);
+  });
+
+  it("what a drill found bad here no longer counts against a whole copy that `pull` fetches", async () => {
+    const { file } = await backup();
+    await writeFile(local(file), (await readFile(local(file), "utf8")).replace(/^1\t/m, "2\t"));
+    expect((await agent.run(["drill", file])).code).toBe(EXIT.unusableBackup);
+    await rm(local(file));
+    expect((await asReader("pull", file)).code).toBe(EXIT.done);
+    expect((await agent.run(["list"])).stdout).not.toContain("does not count");
+  });
+
   it("`pull` never overwrites a file that is something else", async () => {
     const { file } = await backup();
     await writeFile(local(file), "-- mine\n");
