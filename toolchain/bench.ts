@@ -1,11 +1,20 @@
-// npm run bench: what a backup costs beside plain pg_dump, in one paired run. BENCH_MB sets the dump's size, 500 by default.
+// npm run bench [backup|offsite]: what a backup costs beside plain pg_dump, and what sending one costs beside `aws s3 cp`, each
+// in one paired run. BENCH_MB sets the size: 500 and 1000 by default.
 import { join } from "node:path";
 import { toolchainEnvironment } from "./environment.ts";
 import { projectFolder } from "./project.ts";
 import { runThrough } from "./run-tool.ts";
 import { runMain } from "./say.ts";
 
+const BENCHES = ["backup", "offsite"];
+
 await runMain(async () => {
+  const chosen = process.argv.slice(2).filter(argument => BENCHES.includes(argument));
   const env = await toolchainEnvironment();
-  return runThrough(process.execPath, ["--import", "tsx", join(projectFolder, "bench", "backup.ts")], env);
+  for (const bench of chosen.length > 0 ? chosen : BENCHES) {
+    const file = join(projectFolder, "bench", `${bench}.ts`);
+    const code = await runThrough(process.execPath, ["--import", "tsx", file], env);
+    if (code !== 0) return code;
+  }
+  return 0;
 });

@@ -1,7 +1,4 @@
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,11 +6,11 @@ import { EXIT } from "../../agent/exit-codes.ts";
 import type { Manifest } from "../../agent/manifest.ts";
 import { startAgent, type TestAgent } from "../support/agent.ts";
 import { makeBucket, type TestBucket } from "../support/bucket.ts";
+import { makeLargeBackup } from "../support/large-backup.ts";
 import { startMinio, type TestMinio } from "../support/minio.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 const MB = 1024 * 1024;
-const BACKUP_BYTES = 2048 * MB;
 /** Whatever the size of a backup. */
 const MOST_MEMORY_MB = 200;
 
@@ -42,7 +39,7 @@ describe("a backup of 2 GB", () => {
       database: "budgie_dev",
       store: { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer },
     });
-    file = await enlarge(join(taker.directory, small), agent.directory);
+    file = await makeLargeBackup(join(taker.directory, small), agent.directory, 2048 * MB);
     await taker.stop();
   });
 
@@ -85,32 +82,3 @@ describe("a backup of 2 GB", () => {
     return { stderr, peakMegabytes, seconds: Math.round((Date.now() - startedAt) / 1000) };
   };
 });
-
-/** A backup of the same table with its rows over and over again, made by hand: a database of that size takes minutes. */
-async function enlarge(dump: string, directory: string): Promise<string> {
-  const [text, manifest] = await Promise.all([
-    readFile(dump),
-    readFile(dump.replace(".sql", ".json"), "utf8").then(json => JSON.parse(json) as Manifest),
-  ]);
-  const rowsFrom = text.indexOf("\n", text.indexOf("FROM stdin;")) + 1;
-  const rowsTo = text.indexOf("\\.\n", rowsFrom);
-  const rows = text.subarray(rowsFrom, rowsTo);
-  const hash = createHash("sha256");
-  let bytes = 0;
-  const name = "budgie_20260101_000000.sql";
-  const out = createWriteStream(join(directory, name));
-  const write = async (chunk: Buffer) => {
-    hash.update(chunk);
-    bytes += chunk.length;
-    if (!out.write(chunk)) await once(out, "drain");
-  };
-  await write(text.subarray(0, rowsFrom));
-  while (bytes < BACKUP_BYTES) await write(rows);
-  await write(text.subarray(rowsTo));
-  out.end();
-  await once(out, "close");
-  const sha256 = hash.digest("hex");
-  const large = { ...manifest, file: name, bytes, sha256, contentBytes: bytes, contentSha256: sha256 };
-  await writeFile(join(directory, name.replace(".sql", ".json")), JSON.stringify(large));
-  return name;
-}

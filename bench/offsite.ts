@@ -1,0 +1,112 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import pg from "pg";
+import { startAgent } from "../test/support/agent.ts";
+import { makeBucket } from "../test/support/bucket.ts";
+import { makeLargeBackup } from "../test/support/large-backup.ts";
+import { startMinio } from "../test/support/minio.ts";
+import { startPostgres } from "../test/support/postgres.ts";
+import { awsCli } from "../toolchain/aws-cli.ts";
+
+/** What sending a backup costs beside `aws s3 cp` of the same file to the same server, in one paired run. */
+const PAIRS = 5;
+const MEGABYTES = Number(process.env.BENCH_MB ?? 1000);
+
+const [minio, aws] = [await startMinio(), await awsCli()];
+const postgres = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
+const bucket = await makeBucket(minio);
+const store = {
+  kind: "local" as const,
+  endpoint: minio.endpoint,
+  bucket: bucket.bucket,
+  writer: bucket.writer,
+};
+const taker = await startAgent(postgres, { database: "budgie_dev" });
+const agent = await startAgent(postgres, { database: "budgie_dev", store });
+try {
+  const file = await largeBackup();
+  await pushOnce(file);
+  const [agents, copies]: [number[], number[]] = [[], []];
+  let peak = 0;
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const run = {
+      copy: async () => copies.push(await copyOnce(file)),
+      agent: async () => {
+        const pushed = await pushOnce(file);
+        agents.push(pushed.seconds);
+        peak = Math.max(peak, pushed.peakMegabytes);
+      },
+    };
+    // Whoever goes second finds the caches warmer, so they take turns.
+    const turns = pair % 2 === 0 ? [run.copy, run.agent] : [run.agent, run.copy];
+    for (const turn of turns) await turn();
+    console.log(
+      `pair ${pair + 1}: aws s3 cp ${copies.at(-1)?.toFixed(2)} s, push ${agents.at(-1)?.toFixed(2)} s`,
+    );
+  }
+  console.log(`backup of ${MEGABYTES} MB, medians of ${PAIRS}:`);
+  console.log(`  aws s3 cp        ${median(copies).toFixed(2)} s`);
+  console.log(`  budgie push      ${median(agents).toFixed(2)} s`);
+  console.log(`  ratio            ${(median(agents) / median(copies)).toFixed(2)}`);
+  console.log(`  agent's peak     ${peak.toFixed(0)} MB of memory`);
+} finally {
+  await agent.stop();
+  await taker.stop();
+  await postgres.stop();
+  await minio.stop();
+}
+
+async function largeBackup(): Promise<string> {
+  const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
+  await client.connect();
+  await client.query(
+    "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 80000) n",
+  );
+  await client.end();
+  const taken = await taker.run(["backup", "--json"]);
+  if (taken.code !== 0) throw new Error(taken.stderr);
+  const dump = join(taker.directory, JSON.parse(taken.stdout).file);
+  return makeLargeBackup(dump, agent.directory, MEGABYTES * 1e6);
+}
+
+/** From nothing sent: wall time inside the container, hashing and manifest included, and the peak memory. */
+async function pushOnce(file: string): Promise<{ seconds: number; peakMegabytes: number }> {
+  await bucket.empty();
+  const path = join(agent.directory, file.replace(".sql", ".json"));
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), offsite: null }));
+  const script = `
+    start=$(cut -d ' ' -f 1 /proc/uptime)
+    budgie-agent push > /dev/null &
+    pid=$!; peak=0
+    while kill -0 $pid 2>/dev/null; do
+      now=$(grep VmHWM /proc/$pid/status 2>/dev/null | tr -dc 0-9); peak=\${now:-$peak}; sleep 0.05
+    done
+    wait $pid || exit 1
+    echo $start $(cut -d ' ' -f 1 /proc/uptime) $peak`;
+  const { code, stdout, stderr } = await agent.exec(["sh", "-c", script]);
+  if (code !== 0) throw new Error(`push failed: ${stderr}`);
+  const [start = 0, end = 0, kilobytes = 0] = stdout.trim().split(" ").map(Number);
+  return { seconds: end - start, peakMegabytes: kilobytes / 1024 };
+}
+
+/** Its wall time, start of Python included. */
+async function copyOnce(file: string): Promise<number> {
+  await bucket.empty();
+  const target = `s3://${bucket.bucket}/test/${file}`;
+  const [program, ...command] = [...aws, "--endpoint-url", minio.endpoint, "s3", "cp", "--quiet"];
+  const startedAt = performance.now();
+  await execa(program, [...command, join(agent.directory, file), target], {
+    env: {
+      AWS_ACCESS_KEY_ID: minio.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: minio.secretAccessKey,
+      AWS_DEFAULT_REGION: "us-east-1",
+    },
+  });
+  return (performance.now() - startedAt) / 1000;
+}
+
+function median(numbers: number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
