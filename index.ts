@@ -50,6 +50,7 @@ const agent = new BackupAgent(
     backupDir: backupDirectory,
     backupDirShown: settings.backupDir,
     format: settings.backupFormat,
+    policy: settings.backupPolicy,
     destroyGraceSeconds,
     bucket,
     storeLacks,

@@ -5,6 +5,11 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
+import {
+  type BackupPolicy,
+  backupPolicyDefinitions,
+  toBackupPolicy,
+} from "./components/backup-policy-settings.ts";
 import { offsiteContradictions } from "./components/offsite-contradictions.ts";
 import {
   type ObjectStoreSettings,
@@ -49,6 +54,7 @@ export interface Settings {
   /** As the operator wrote it. */
   backupDir: string;
   backupFormat: "sql" | "sql.gz";
+  backupPolicy: BackupPolicy;
   engineHost: string | undefined;
   destroyGraceSeconds: number;
   objectStore: ObjectStoreSettings;
@@ -152,6 +158,7 @@ const definitions = {
     allowed: "a whole number of seconds from 60 to 3600",
     example: "60",
   },
+  ...backupPolicyDefinitions,
   ...offsiteDefinitions,
 } satisfies Record<string, SettingDefinition>;
 
@@ -231,6 +238,7 @@ function toSettings(values: Values, stack: string): Settings {
     frontendUrl: values.frontendUrl,
     backupDir: values.backupDir,
     backupFormat: values.backupFormat,
+    backupPolicy: toBackupPolicy(values),
     engineHost: values.engineHost,
     destroyGraceSeconds: values.destroyGraceSeconds,
     objectStore: toObjectStore(values),

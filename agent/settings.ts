@@ -1,7 +1,16 @@
 import { z } from "zod";
 import { EXIT, Stop } from "./exit-codes.ts";
+import type { RetentionPolicy } from "./retention.ts";
+import { scheduleProblem, timeZoneProblem } from "./schedule.ts";
 
 const filePath = z.string().startsWith("/");
+const count = z.coerce.number().int();
+/** A text of which nothing is known to be wrong. */
+const without = (problem: (text: string) => string | null) =>
+  z.string().superRefine((text, context) => {
+    const message = problem(text);
+    if (message !== null) context.addIssue({ code: "custom", message });
+  });
 
 /** Where copies go; only the file names of credentials are here, never credentials. */
 const offsiteEnvironment = z.object({
@@ -31,6 +40,13 @@ const environment = z.object({
   BUDGIE_BACKUP_DIR: filePath,
   BUDGIE_BACKUP_DIR_SHOWN: z.string().min(1).optional(),
   BUDGIE_BACKUP_FORMAT: z.enum(["sql", "sql.gz"]).default("sql"),
+  BUDGIE_BACKUP_SCHEDULE: without(scheduleProblem).optional(),
+  BUDGIE_TIMEZONE: without(timeZoneProblem).default("UTC"),
+  BUDGIE_BACKUP_JITTER_SECONDS: count.min(0).default(0),
+  BUDGIE_KEEP_DAYS: count.min(1).default(7),
+  BUDGIE_KEEP_AT_LEAST: count.min(1).default(3),
+  BUDGIE_KEEP_WEEKS: count.min(0).default(4),
+  BUDGIE_KEEP_MONTHS: count.min(0).default(12),
 });
 
 export interface AgentSettings {
@@ -44,10 +60,21 @@ export interface AgentSettings {
   /** The same place as the operator wrote it, for what is printed. */
   backupDirShown: string;
   format: BackupFormat;
+  /** When backups are taken by the agent itself; null where the stack has no schedule. */
+  schedule: ScheduleSettings | null;
+  /** Which backups stay in the directory. */
+  keep: RetentionPolicy;
   /** The object store that gets a copy of every backup; null where the stack has none. */
   offsite: OffsiteSettings | null;
   /** The server that gets a copy of every backup over ssh; null where the stack has none. */
   ssh: SshSettings | null;
+}
+
+export interface ScheduleSettings {
+  /** Five cron fields. */
+  expression: string;
+  timeZone: string;
+  jitterSeconds: number;
 }
 
 export type BackupFormat = "sql" | "sql.gz";
@@ -110,8 +137,24 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     backupDir: e.BUDGIE_BACKUP_DIR,
     backupDirShown: e.BUDGIE_BACKUP_DIR_SHOWN ?? e.BUDGIE_BACKUP_DIR,
     format: e.BUDGIE_BACKUP_FORMAT,
+    schedule: scheduleSettings(e),
+    keep: {
+      days: e.BUDGIE_KEEP_DAYS,
+      atLeast: e.BUDGIE_KEEP_AT_LEAST,
+      weeks: e.BUDGIE_KEEP_WEEKS,
+      months: e.BUDGIE_KEEP_MONTHS,
+    },
     offsite: offsite ? offsiteSettings(offsite) : null,
     ssh: ssh ? sshSettings(ssh) : null,
+  };
+}
+
+function scheduleSettings(e: z.infer<typeof environment>): ScheduleSettings | null {
+  if (e.BUDGIE_BACKUP_SCHEDULE === undefined) return null;
+  return {
+    expression: e.BUDGIE_BACKUP_SCHEDULE,
+    timeZone: e.BUDGIE_TIMEZONE,
+    jitterSeconds: e.BUDGIE_BACKUP_JITTER_SECONDS,
   };
 }
 

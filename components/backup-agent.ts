@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { BackupPolicy } from "./backup-policy-settings.ts";
 import { bundle } from "./bundle.ts";
 import type { DatabaseConnection } from "./database.ts";
 import { spelling } from "./engine.ts";
@@ -16,6 +17,7 @@ export interface BackupAgentArgs {
   /** The same place as the operator wrote it, e.g. ./backups, for what is printed. */
   backupDirShown: string;
   format: "sql" | "sql.gz";
+  policy: BackupPolicy;
   /** How many seconds a backup that is being written gets to end. */
   destroyGraceSeconds: number;
   /** The bucket that every backup is sent to. @default none */
@@ -108,6 +110,7 @@ function createContainer(
         `BUDGIE_BACKUP_DIR=${BACKUPS}`,
         `BUDGIE_BACKUP_DIR_SHOWN=${args.backupDirShown}`,
         `BUDGIE_BACKUP_FORMAT=${args.format}`,
+        ...policyOf(args.policy),
         ...offsite.envs,
       ],
       uploads: [
@@ -121,6 +124,18 @@ function createContainer(
     },
     containerOptions(place, parent, [database.ready, ...(args.bucket?.ready ?? [])]),
   );
+}
+
+function policyOf({ schedule, timeZone, jitterSeconds, keep }: BackupPolicy): string[] {
+  return [
+    ...(schedule === undefined ? [] : [`BUDGIE_BACKUP_SCHEDULE=${schedule}`]),
+    `BUDGIE_TIMEZONE=${timeZone}`,
+    `BUDGIE_BACKUP_JITTER_SECONDS=${jitterSeconds}`,
+    `BUDGIE_KEEP_DAYS=${keep.days}`,
+    `BUDGIE_KEEP_AT_LEAST=${keep.atLeast}`,
+    `BUDGIE_KEEP_WEEKS=${keep.weeks}`,
+    `BUDGIE_KEEP_MONTHS=${keep.months}`,
+  ];
 }
 
 /** Where backups are sent to: what may be read in the environment, and as files what may not. */

@@ -49,7 +49,7 @@ const SERVICES = ["db", "backend", "backup", "object-store"] as const;
 const VOLUMES = ["postgres-data", "object-store-data"] as const;
 
 /**
- * A stack that is configured and not yet up. It has no object store unless `settings` say so.
+ * A stack that is configured and not yet up. It has no object store and takes no backups by itself unless `settings` say so.
  * @param environment added to what Pulumi and `npx budgie` run with
  */
 export async function createStack(
@@ -74,6 +74,7 @@ export async function createStack(
     httpPort: String(port),
     backupDir,
     objectStore: "none",
+    backupSchedule: "",
     ...settings,
   };
   await writeFile(

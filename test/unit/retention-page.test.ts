@@ -1,13 +1,28 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { parse } from "yaml";
 import type { KeptBackup } from "../../agent/judged-backup.ts";
 import { decideRetention, type RetentionPolicy } from "../../agent/retention.ts";
 import { takenAt } from "../support/catalogue.ts";
 import { keptByTheRules } from "../support/retention-rules.ts";
 
 const page = readFileSync(new URL("../../docs/retention.md", import.meta.url), "utf8");
-const policy: RetentionPolicy = { days: 7, atLeast: 3, weeks: 4, months: 12 };
+const { config: settings } = parse(readFileSync(new URL("../../Pulumi.yaml", import.meta.url), "utf8")) as {
+  config: Record<string, { default: number }>;
+};
+const policy: RetentionPolicy = {
+  days: asItIsSet("keepDays"),
+  atLeast: asItIsSet("keepAtLeast"),
+  weeks: asItIsSet("keepWeeks"),
+  months: asItIsSet("keepMonths"),
+};
 const now = new Date("2026-11-22T02:05Z");
+
+function asItIsSet(setting: string): number {
+  const found = settings[setting]?.default;
+  if (found === undefined) throw new Error(`Pulumi.yaml has no default for ${setting}`);
+  return found;
+}
 
 /** The stack of the page's example: its text says what happened. */
 function example(): KeptBackup[] {

@@ -191,6 +191,12 @@ describe("accepted settings", () => {
       frontendUrl: undefined,
       backupDir: "./backups",
       backupFormat: "sql",
+      backupPolicy: {
+        schedule: "0 2 * * *",
+        timeZone: "UTC",
+        jitterSeconds: 0,
+        keep: { days: 7, atLeast: 3, weeks: 4, months: 12 },
+      },
       engineHost: undefined,
       destroyGraceSeconds: 60,
       objectStore: {
@@ -202,6 +208,20 @@ describe("accepted settings", () => {
       },
       ssh: undefined,
     });
+  });
+
+  it("take no backups by themselves when the schedule is empty", () => {
+    const { backupPolicy } = parseSettings(configuration({ "budgie:backupSchedule": "" }));
+    expect(backupPolicy.schedule).toBeUndefined();
+  });
+
+  it.each([
+    ["backupSchedule", "0 2 * *"],
+    ["backupSchedule", "0 0 30 2 *"],
+    ["timezone", "Europe/Berln"],
+    ["keepDays", "0"],
+  ])("do not have %s %j", (name, value) => {
+    expect(refusal({ [`budgie:${name}`]: value })).toContain(`budgie:${name} is ${JSON.stringify(value)}.`);
   });
 
   it("keep a configured password secret", async () => {
@@ -258,7 +278,7 @@ describe("any configuration at all", () => {
       }),
       { numRuns: 300 },
     );
-  });
+  }, 120_000);
 
   it("that is accepted gives names that need no quoting in SQL or in a container's name", () => {
     fc.assert(
