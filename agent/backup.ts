@@ -31,17 +31,22 @@ export interface BackupOptions {
   format: BackupFormat;
 }
 
-/** Takes the lock, then a backup. */
+/** Takes the lock, then a backup. `stopped` ends it, with nothing left behind; the Stop thrown is its reason. */
 export async function backup(
   settings: AgentSettings,
   options: BackupOptions,
   report: Reporter,
+  stopped?: AbortSignal,
 ): Promise<Manifest> {
   return recordRun(settings, "backup", () =>
     withLock(settings, `backup (${options.reason})`, lock =>
-      backupUnderLock(settings, options, lock, report),
+      backupUnderLock(settings, options, endedBy(lock, stopped), report),
     ),
   );
+}
+
+function endedBy(lock: Lock, stopped: AbortSignal | undefined): Lock {
+  return stopped ? { ...lock, lost: AbortSignal.any([lock.lost, stopped]) } : lock;
 }
 
 /**

@@ -13,6 +13,7 @@ import { listRemote } from "./remote-catalogue.ts";
 import { type Reporter, terminalReporter } from "./reporter.ts";
 import { type Restored, restore, undoRestore } from "./restore.ts";
 import { parseObjectUrl } from "./restore-source.ts";
+import { addRetentionCommands } from "./retention-commands.ts";
 import { runCommandLine } from "./run-command-line.ts";
 import { serve } from "./serve.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
@@ -182,6 +183,7 @@ async function restoreFrom(
 }
 
 addOffsiteCommands(program, reader, json);
+addRetentionCommands(program, json);
 
 void runCommandLine(async () => {
   await program.parseAsync();

@@ -1,6 +1,8 @@
 import type { CatalogueEntry } from "./catalogue.ts";
 import type { RemoteEntry } from "./remote-catalogue.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
+import type { Verdict } from "./retention.ts";
+import { type NextBackup, shown } from "./schedule-status.ts";
 import type { Status } from "./status.ts";
 
 export function printJson(value: unknown): void {
@@ -34,6 +36,10 @@ export function printRemoteList(entries: readonly RemoteEntry[], store: string):
   );
 }
 
+export function printVerdicts(verdicts: readonly Verdict[]): void {
+  printTable(verdicts.map(({ name, keep, reason }) => [name, keep ? "stays" : "goes", reason]));
+}
+
 export function printStatus(status: Status, report: Reporter): void {
   const { database, backups, offsite, offsiteSsh } = status;
   if (database)
@@ -45,11 +51,16 @@ export function printStatus(status: Status, report: Reporter): void {
   report.info(
     `Backups in ${backups.directory}: ${backups.count}${newest}, ${humanSize(backups.freeBytes)} free`,
   );
+  if (status.next) report.info(`Next backup: ${whenNext(status.next)}`);
   if (offsite) report.info(`Copies in ${offsite.store}: ${missing(offsite.missing)}`);
   if (offsiteSsh) report.info(`Copies at ${offsiteSsh.target}: ${missing(offsiteSsh.missing)}`);
   for (const warning of status.warnings) report.info(`Note: ${warning}`);
   for (const problem of status.problems) report.warn(problem);
   if (status.fine) report.done("Everything is as it should be");
+}
+
+function whenNext({ at, why }: NonNullable<NextBackup>): string {
+  return `${shown(new Date(at))}${why === "due" ? "" : ` (${why})`}`;
 }
 
 function missing(count: number): string {

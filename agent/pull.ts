@@ -12,11 +12,15 @@ import { keepReserve, openPartial, removeLeftovers, replaceFile, requireSpace } 
 import { EXIT, Stop } from "./exit-codes.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { readPin, writePin } from "./pin-file.ts";
 import { openProven } from "./proven-reader.ts";
 import { findRemote, latestRemote, listRemote, type WholeEntry } from "./remote-catalogue.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 import { textOf } from "./store-copy.ts";
+
+/** Retention leaves what was fetched alone for so long. */
+const PINNED_FOR_MS = 7 * 24 * 3_600_000;
 
 export interface Pulled {
   name: string;
@@ -45,11 +49,25 @@ export function pull(
     const beside = await manifestHere(settings, entry);
     const wasHere = await isHere(settings, entry);
     const { name, key, bytes } = entry;
-    if (!wasHere) await fetchDump(settings, store, entry, report, lost);
+    if (!wasHere) {
+      await pinFetched(settings, name);
+      await fetchDump(settings, store, entry, report, lost);
+    }
     await writeManifest(settings, store, entry, beside);
     if (wasHere) report.done(`${name} is in ${settings.backupDirShown} already, and is good`);
     else report.done(`${name} is in ${settings.backupDirShown} (Size: ${humanSize(bytes)})`);
     return { name, key, bytes, wasHere };
+  });
+}
+
+/** Before it is there: an old one that somebody wants again would be the next prune's first. Never shortens a pin. */
+async function pinFetched(settings: AgentSettings, name: string): Promise<void> {
+  const now = Date.now();
+  const until = new Date(now + PINNED_FOR_MS).toISOString();
+  const before = await readPin(settings, name);
+  if (before && (before.until === null || before.until > until)) return;
+  await writePin(settings, name, { until, pinnedAt: new Date(now).toISOString() }).catch(error => {
+    throw diskFull(error, settings);
   });
 }
 

@@ -66,7 +66,7 @@ export function decideRetention(
 }
 
 /** The newest name when the clock is behind it, or is no time at all. */
-function newestAhead(backups: readonly KeptBackup[], now: Date): string | null {
+export function newestAhead(backups: readonly KeptBackup[], now: Date): string | null {
   const times = backups.map(({ name }) => ({ name, at: timeInName(name) ?? Number.NEGATIVE_INFINITY }));
   const newest = times.sort((a, b) => b.at - a.at)[0];
   return newest === undefined || newest.at <= now.getTime() + TIME_TOLERANCE_MS ? null : newest.name;

@@ -3,13 +3,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { agentStops, keepSendingCopies } from "./copies-loop.ts";
 import { removeLeftoverReaders } from "./reader.ts";
 import { terminalReporter } from "./reporter.ts";
+import { keepTakingBackups } from "./scheduled-backup.ts";
 import type { AgentSettings } from "./settings.ts";
 import { clearThrowawayPlaces } from "./throwaway-place.ts";
 
-/** How long a copy that is being sent gets to end tidily. What is cut off is sent again at the next start. */
+/** How long a backup or a copy that is being made gets to end tidily. What is cut off is made up for at the next start. */
 const LAST_MOMENTS_MS = 5000;
 
-/** Sends copies, and keeps the agent's container alive for the commands that are run in it, until it is told to stop. */
+/** Takes the backups that are due, sends copies, and keeps the agent's container alive for the commands that are run in it, until it is told to stop. */
 export async function serve(settings: AgentSettings): Promise<void> {
   const report = terminalReporter(false);
   await mkdir(settings.backupDir, { recursive: true, mode: 0o700 });
@@ -20,13 +21,14 @@ export async function serve(settings: AgentSettings): Promise<void> {
   );
   const stop = new AbortController();
   const sending = keepSendingCopies(settings, report, stop.signal);
+  const backingUp = keepTakingBackups(settings, report, stop.signal);
   const keepAlive = setInterval(() => undefined, 1 << 30);
   await new Promise<void>(resolve => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
   stop.abort(agentStops());
-  await Promise.race([sending, delay(LAST_MOMENTS_MS)]);
+  await Promise.race([Promise.all([sending, backingUp]), delay(LAST_MOMENTS_MS)]);
   clearInterval(keepAlive);
   report.info("Backup agent stopped");
 }

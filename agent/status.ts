@@ -4,13 +4,11 @@ import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
 import { Stop } from "./exit-codes.ts";
 import { checkIdentity } from "./identity.ts";
 import { type LastRun, readLastRun } from "./last-run.ts";
+import { type NextBackup, readNextBackup, scheduleWarnings, staleBefore } from "./schedule-status.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases } from "./swap.ts";
 import { userOfPlace } from "./throwaway-place.ts";
-
-/** A day and two hours: a daily backup that is late by more than that was missed. */
-export const STALE_AFTER_MS = 26 * 60 * 60 * 1000;
 
 export interface Status extends CopiesStatus {
   fine: boolean;
@@ -29,6 +27,8 @@ export interface Status extends CopiesStatus {
     newest: { name: string; finishedAt: string; bytes: number } | null;
   };
   lastRun: LastRun | null;
+  /** When the next backup starts by itself. */
+  next: NextBackup;
 }
 
 /** Asks everything that can be asked; what does not answer is a problem, never left out. */
@@ -44,18 +44,22 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
   const all = (await attempt(problems, () => listBackups(settings))) ?? [];
   const free = (await attempt(problems, () => freeBytes(settings.backupDir))) ?? 0;
   const lastRun = await readLastRun(settings);
-  problems.push(...judgeBackups(newest?.manifest.finishedAt ?? null, now), ...judgeLastRun(lastRun));
+  problems.push(
+    ...judgeBackups(newest?.manifest.finishedAt ?? null, now, staleBefore(settings, now)),
+    ...judgeLastRun(lastRun),
+  );
   const drilling = await userOfPlace("drill");
   if (drilling === null) problems.push(...judgeLastRun(await readLastRun(settings, "drill")));
   const flawed = all.filter(entry => entry.flaw !== null);
   const bad = flawed.filter(entry => !isOfAnotherDatabase(entry));
   if (bad.length > 0) problems.push(`These files do not count as backups: ${flawsOf(bad)}.`);
   const copies = await attempt(problems, () => readCopiesStatus(settings, problems, now));
+  const next = await attempt(problems, () => readNextBackup(settings, problems, now));
   if (free < 2 * RESERVED_BYTES) problems.push(`The disk with ${settings.backupDirShown} is nearly full.`);
   return {
     fine: problems.length === 0,
     problems: [...new Set(problems)],
-    warnings: [...copiesWarnings(settings), ...strangers(flawed)],
+    warnings: [...scheduleWarnings(settings), ...copiesWarnings(settings), ...strangers(flawed)],
     stack: settings.stack,
     database,
     previousDatabases: aside ?? [],
@@ -66,6 +70,7 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
       newest: newest && { name: newest.name, finishedAt: newest.manifest.finishedAt, bytes: newest.bytes },
     },
     lastRun,
+    next,
     offsite: copies?.offsite ?? null,
     offsiteSsh: copies?.offsiteSsh ?? null,
   };
@@ -87,12 +92,13 @@ function flawsOf(entries: readonly CatalogueEntry[]): string {
   return entries.map(({ name, flaw }) => `${name} (${flaw})`).join(", ");
 }
 
-export function judgeBackups(newestAt: string | null, now: Date): string[] {
+/** `oldest`: a newest backup from before it is too old. */
+export function judgeBackups(newestAt: string | null, now: Date, oldest: Date): string[] {
   if (newestAt === null) return ["There is no backup. Take one: npx budgie backup"];
   const age = now.getTime() - new Date(newestAt).getTime();
   if (age < -60_000)
     return [`The newest backup is from the future (${newestAt}): the clock is, or was, wrong.`];
-  if (age <= STALE_AFTER_MS) return [];
+  if (new Date(newestAt) >= oldest) return [];
   return [`The newest backup is ${Math.floor(age / 3_600_000)} hours old. Take one: npx budgie backup`];
 }
 

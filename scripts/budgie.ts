@@ -7,6 +7,7 @@ import { backupDatabase } from "./backup-database.ts";
 import { drillBackup, listBackups, pullBackup, pushBackups, verifyBackups } from "./bucket-commands.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
 import { restoreDatabase } from "./restore-database.ts";
+import { pinBackup, pruneBackups, unpinBackup } from "./retention-commands.ts";
 import { runInContainer } from "./run-in-container.ts";
 import { showStatus } from "./show-status.ts";
 import { containerOf, findStack, type Role } from "./stack-containers.ts";
@@ -113,6 +114,28 @@ program
   .action(async (backup: string | undefined, options) =>
     finish(await restoreDatabase(await stack(), backup, options)),
   );
+
+program
+  .command("prune")
+  .description("delete the backups that no rule keeps; docs/retention.md has the rules")
+  .option("--dry-run", "only say of every backup whether it stays, and why")
+  .addOption(json)
+  .action(async options => finish(await pruneBackups(await stack(), options)));
+
+program
+  .command("pin")
+  .description("have retention leave a backup alone")
+  .argument("<backup>", "a backup's name")
+  .option("--until <day>", "the last day of it, in UTC, e.g. 2027-03-31; until unpin when not said")
+  .addOption(json)
+  .action(async (backup: string, options) => finish(await pinBackup(await stack(), backup, options)));
+
+program
+  .command("unpin")
+  .description("let retention remove a pinned backup again")
+  .argument("<backup>", "a backup's name")
+  .addOption(json)
+  .action(async (backup: string, options) => finish(await unpinBackup(await stack(), backup, options)));
 
 program
   .command("status")

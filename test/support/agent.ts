@@ -27,12 +27,20 @@ export type KillMoment =
   | { whenPartialHolds: number }
   | { after: Promise<unknown> };
 
+export interface StartedCommand {
+  /** Resolves when its standard output holds this text; never when it does not. */
+  said(text: string): Promise<void>;
+  result: Promise<CommandResult>;
+}
+
 export interface TestAgent {
   container: Docker.Container;
   /** The backup directory on this machine. */
   directory: string;
   /** Runs `budgie-agent ARGS`. */
   run(args: readonly string[], stdin?: Buffer): Promise<CommandResult>;
+  /** Starts `budgie-agent ARGS`. */
+  start(args: readonly string[]): StartedCommand;
   /** Runs `budgie-agent ARGS`, and kills it (-9, its children left to themselves) when `moment` is over. */
   killed(args: readonly string[], moment: KillMoment): Promise<CommandResult>;
   /** Runs `budgie-agent ARGS` with credentials that may read the bucket. */
@@ -72,6 +80,8 @@ export async function startAgent(
     /** How much a throw-away server may take; as much as the machine has when not said. */
     throwawayBytes?: number;
     store?: AgentStore;
+    /** `BUDGIE_…`, as the stack sets them. */
+    environment?: Record<string, string>;
   },
 ): Promise<TestAgent> {
   const docker = new Docker();
@@ -98,6 +108,7 @@ export async function startAgent(
       `BUDGIE_STACK=${options.stack ?? "test"}`,
       "BUDGIE_BACKUP_DIR=/backups",
       "BUDGIE_BACKUP_DIR_SHOWN=./backups",
+      ...Object.entries(options.environment ?? {}).map(([name, value]) => `${name}=${value}`),
       ...(options.store ? storeEnvironment(options.store, options.stack ?? "test") : []),
     ],
     HostConfig: {
@@ -133,6 +144,7 @@ export async function startAgent(
     container,
     directory,
     exec,
+    start: args => start(container, args),
     killed: (args, moment) => runAndKill(container, args, moment),
     run: (args, stdin) => exec(["budgie-agent", ...args], stdin),
     giveWriter,
@@ -160,34 +172,52 @@ function storeEnvironment(store: AgentStore, stack: string): string[] {
   ];
 }
 
-async function runAndKill(
-  container: Docker.Container,
-  args: readonly string[],
-  moment: KillMoment,
-): Promise<CommandResult> {
+function start(container: Docker.Container, args: readonly string[]): StartedCommand {
   const [out, err] = [new PassThrough(), new PassThrough()];
   const texts = Promise.all([buffer(out), buffer(err)]);
-  const kill = once(() => collectFromContainer(container, ["sh", "-c", killScript(args)]));
-  const watching =
-    "whenPartialHolds" in moment ? watchPartial(container, args, moment.whenPartialHolds) : null;
+  const listeners: { text: string; heard: () => void }[] = [];
   let seen = "";
   const stdout = new Writable({
     write(chunk: Buffer, _encoding, next) {
       out.write(chunk);
       seen += chunk.toString();
-      if ("afterText" in moment && seen.includes(moment.afterText)) void kill();
+      for (const { text, heard } of listeners) if (seen.includes(text)) heard();
       next();
     },
   });
+  const end = async () => {
+    const code = await runInContainer(container, ["budgie-agent", ...args], { stdout, stderr: err });
+    out.end();
+    err.end();
+    const [stdoutText, stderrText] = await texts;
+    return { code, stdout: stdoutText.toString(), stderr: stderrText.toString() };
+  };
+  return {
+    said: text =>
+      new Promise(heard => {
+        if (seen.includes(text)) heard();
+        listeners.push({ text, heard });
+      }),
+    result: end(),
+  };
+}
+
+async function runAndKill(
+  container: Docker.Container,
+  args: readonly string[],
+  moment: KillMoment,
+): Promise<CommandResult> {
+  const kill = once(() => collectFromContainer(container, ["sh", "-c", killScript(args)]));
+  const watching =
+    "whenPartialHolds" in moment ? watchPartial(container, args, moment.whenPartialHolds) : null;
+  const started = start(container, args);
+  if ("afterText" in moment) void started.said(moment.afterText).then(kill);
   if ("after" in moment) void moment.after.then(kill);
   const timer = "afterMs" in moment ? setTimeout(kill, moment.afterMs) : null;
-  const code = await runInContainer(container, ["budgie-agent", ...args], { stdout, stderr: err });
+  const result = await started.result;
   if (timer) clearTimeout(timer);
   await watching;
-  out.end();
-  err.end();
-  const [stdoutText, stderrText] = await texts;
-  return { code, stdout: stdoutText.toString(), stderr: stderrText.toString() };
+  return result;
 }
 
 /** The bracket keeps the pattern from matching the shell that looks for it. */

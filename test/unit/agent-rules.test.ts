@@ -5,6 +5,7 @@ import { compareDumps, type Recorded } from "../../agent/compare.ts";
 import { Stop } from "../../agent/exit-codes.ts";
 import { judgeIdentity } from "../../agent/identity.ts";
 import { humanSize } from "../../agent/reporter.ts";
+import { judgeNext, staleBefore } from "../../agent/schedule-status.ts";
 import { readSettings } from "../../agent/settings.ts";
 import { judgeBackups, judgeLastRun } from "../../agent/status.ts";
 
@@ -100,11 +101,27 @@ describe("the status", () => {
     ["2026-11-21T09:00:00Z", /27 hours old/],
     ["2026-11-22T13:00:00Z", /from the future/],
   ])("is red for a newest backup of %s", (at, says) => {
-    expect(judgeBackups(at, now).join()).toMatch(says);
+    expect(judgeBackups(at, now, staleBefore({ schedule: null }, now)).join()).toMatch(says);
   });
 
   it("is not red for last night's backup", () => {
-    expect(judgeBackups("2026-11-22T02:00:00Z", now)).toEqual([]);
+    expect(judgeBackups("2026-11-22T02:00:00Z", now, staleBefore({ schedule: null }, now))).toEqual([]);
+  });
+
+  it.each([
+    ["0 2 * * *", "2026-11-22T03:59:00Z", "2026-11-21T02:00:00.000Z"],
+    ["0 2 * * *", "2026-11-22T04:00:00Z", "2026-11-22T02:00:00.000Z"],
+    ["0 2 * * 0", "2026-11-21T12:00:00Z", "2026-11-15T02:00:00.000Z"],
+  ])("with the schedule %s asks at %s for a backup since %s", (expression, at, since) => {
+    const schedule = { expression, timeZone: "UTC", jitterSeconds: 0 };
+    expect(staleBefore({ schedule }, new Date(at)).toISOString()).toBe(since);
+  });
+
+  it("is red for a due backup that nobody took for more than an hour, and not before", () => {
+    const due = new Date("2026-11-22T10:30:00Z");
+    const run = { due, at: due, why: "due" as const };
+    expect(judgeNext(run, now).join()).toMatch(/due on 2026-11-22 10:30 UTC has not been taken/);
+    expect(judgeNext(run, new Date("2026-11-22T11:30:00Z"))).toEqual([]);
   });
 
   it("is red for a run that was killed", () => {

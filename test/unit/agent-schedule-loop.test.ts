@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { EXIT, Stop } from "../../agent/exit-codes.ts";
+import type { RunMemory } from "../../agent/next-run.ts";
+import { readSchedule } from "../../agent/schedule.ts";
+import { type Clock, keepSchedule, type ScheduledWork } from "../../agent/schedule-loop.ts";
+import { isDrillDue } from "../../agent/scheduled-backup.ts";
+import { takenAt } from "../support/catalogue.ts";
+
+const NOTHING: RunMemory = { served: null, failedAt: null };
+const served = (at: string): RunMemory => ({ served: new Date(at), failedAt: null });
+
+/** Lets the loop live from one time to another, on a clock that stands still but for its waits. */
+async function live(
+  from: string,
+  to: string,
+  remembered: RunMemory,
+  work: Partial<Omit<ScheduledWork, "backup">> & { backup?: (at: string) => Promise<unknown> } = {},
+) {
+  const stop = new AbortController();
+  let now = new Date(from).getTime();
+  const seen = {
+    started: [] as string[],
+    written: [] as RunMemory[],
+    followed: 0,
+    said: [] as string[],
+    waits: [] as number[],
+  };
+  const clock: Clock = {
+    now: () => new Date(now),
+    wait: async ms => {
+      seen.waits.push(ms);
+      now += ms;
+      if (now >= new Date(to).getTime()) stop.abort();
+    },
+  };
+  const say = (text: string) => void seen.said.push(text);
+  await keepSchedule(
+    readSchedule("0 2 * * *", "UTC"),
+    { ms: 0, key: "dev" },
+    {
+      read: async () => remembered,
+      write: async memory => void seen.written.push(memory),
+      afterwards: async () => void seen.followed++,
+      ...work,
+      backup: async () => {
+        const at = new Date(now).toISOString();
+        seen.started.push(at);
+        await work.backup?.(at);
+      },
+    },
+    { info: say, done: say, warn: say, progress: () => ({ at: () => undefined, end: () => undefined }) },
+    stop.signal,
+    clock,
+  );
+  return seen;
+}
+
+describe("taking the backups that are due", () => {
+  it("takes the first one at once, and then one each night", async () => {
+    const { started, written, followed } = await live(
+      "2026-11-22T14:00:00Z",
+      "2026-11-24T03:00:00Z",
+      NOTHING,
+    );
+    expect(started.map(at => at.slice(0, 16))).toEqual([
+      "2026-11-22T14:00",
+      "2026-11-23T02:00",
+      "2026-11-24T02:00",
+    ]);
+    expect(written.at(-1)).toEqual(served("2026-11-24T02:00:00Z"));
+    expect(followed).toBe(3);
+  });
+
+  it("looks at the clock every minute, and never without waiting", async () => {
+    const { waits } = await live(
+      "2026-11-22T14:00:00Z",
+      "2026-11-22T16:00:00Z",
+      served("2026-11-22T02:00:00Z"),
+    );
+    expect(Math.max(...waits)).toBe(60_000);
+    expect(Math.min(...waits)).toBeGreaterThan(0);
+  });
+
+  it("goes on while every backup fails: says each failure in one line, and tries again hourly", async () => {
+    const { started, written, followed, said } = await live(
+      "2026-11-22T01:59:00Z",
+      "2026-11-22T05:30:00Z",
+      served("2026-11-21T02:00:00Z"),
+      {
+        backup: async () => {
+          throw new Stop(EXIT.databaseUnreachable, "The database does not\nanswer.", "Start it.");
+        },
+      },
+    );
+    expect(started.map(at => at.slice(11, 16))).toEqual(["02:00", "03:00", "04:00", "05:00"]);
+    expect(written.at(-1)).toEqual({
+      served: new Date("2026-11-21T02:00:00Z"),
+      failedAt: new Date("2026-11-22T05:00:00Z"),
+    });
+    expect(said).toEqual(Array(4).fill("Scheduled backup: The database does not answer."));
+    expect(followed).toBe(0);
+  });
+
+  it("waits a minute for another operation to end, without calling the run failed", async () => {
+    const { started, written } = await live(
+      "2026-11-22T02:00:00Z",
+      "2026-11-22T02:30:00Z",
+      served("2026-11-21T02:00:00Z"),
+      {
+        backup: async at => {
+          if (at < "2026-11-22T02:03") throw new Stop(EXIT.busy, "A restore is at work.");
+        },
+      },
+    );
+    expect(started.map(at => at.slice(11, 16))).toEqual(["02:00", "02:01", "02:02", "02:03"]);
+    expect(written).toEqual([served("2026-11-22T02:00:00Z")]);
+  });
+
+  it("takes no second backup when neither its memory nor what follows can be done", async () => {
+    const { started, said } = await live("2026-11-22T14:00:00Z", "2026-11-22T20:00:00Z", NOTHING, {
+      write: async () => {
+        throw new Error("no space left");
+      },
+      afterwards: async () => {
+        throw new Error("the bucket is away");
+      },
+    });
+    expect(started).toHaveLength(1);
+    expect(said).toEqual(["The schedule's memory: no space left", "Scheduled backup: the bucket is away"]);
+  });
+});
+
+describe("when a drill is due", () => {
+  const now = new Date("2026-11-22T02:00:00Z");
+  const provenOn = (at: string, outcome: "good" | "bad") =>
+    takenAt(new Date("2026-11-01T02:00:00Z"), { proven: { at, outcome } });
+
+  it.each([
+    ["no backup has been tried", [takenAt(now)], true],
+    ["one was proven six days ago", [takenAt(now), provenOn("2026-11-16T02:00:00Z", "good")], false],
+    ["the newest proof is eight days old", [provenOn("2026-11-14T02:00:00Z", "good")], true],
+    ["the newest drill found a bad one", [provenOn("2026-11-21T02:00:00Z", "bad")], true],
+    ["the proof is from the future", [provenOn("2027-11-21T02:00:00Z", "good")], true],
+  ])("%s", (_, backups, due) => {
+    expect(isDrillDue(backups, now)).toBe(due);
+  });
+});
