@@ -49,10 +49,7 @@ export function pull(
     const beside = await manifestHere(settings, entry);
     const wasHere = await isHere(settings, entry);
     const { name, key, bytes } = entry;
-    if (!wasHere) {
-      await pinFetched(settings, name);
-      await fetchDump(settings, store, entry, report, lost);
-    }
+    if (!wasHere) await fetchDump(settings, store, entry, report, lost);
     await writeManifest(settings, store, entry, beside);
     if (wasHere) report.done(`${name} is in ${settings.backupDirShown} already, and is good`);
     else report.done(`${name} is in ${settings.backupDirShown} (Size: ${humanSize(bytes)})`);
@@ -60,15 +57,13 @@ export function pull(
   });
 }
 
-/** Before it is there: an old one that somebody wants again would be the next prune's first. Never shortens a pin. */
+/** Before it has its name: an old one that somebody wants again would be the next prune's first. Never shortens a pin. */
 async function pinFetched(settings: AgentSettings, name: string): Promise<void> {
   const now = Date.now();
   const until = new Date(now + PINNED_FOR_MS).toISOString();
   const before = await readPin(settings, name);
   if (before && (before.until === null || before.until > until)) return;
-  await writePin(settings, name, { until, pinnedAt: new Date(now).toISOString() }).catch(error => {
-    throw diskFull(error, settings);
-  });
+  await writePin(settings, name, { until, pinnedAt: new Date(now).toISOString() });
 }
 
 /** What hidden files of pulls are named by. Not the stack alone: a backup removes its own stack's under another lock. */
@@ -107,6 +102,7 @@ async function fetchDump(
       );
     }
     await forgetDrill(settings, name);
+    await pinFetched(settings, name);
     await partial.publish(name);
   } catch (error) {
     await partial.discard();

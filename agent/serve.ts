@@ -28,7 +28,7 @@ export async function serve(settings: AgentSettings): Promise<void> {
     process.once("SIGINT", resolve);
   });
   stop.abort(agentStops());
-  await Promise.race([Promise.all([sending, backingUp]), delay(LAST_MOMENTS_MS)]);
+  await Promise.race([Promise.all([sending, backingUp]), delay(LAST_MOMENTS_MS, undefined, { ref: false })]);
   clearInterval(keepAlive);
   report.info("Backup agent stopped");
 }

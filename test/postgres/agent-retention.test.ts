@@ -150,4 +150,32 @@ describe("backups that are taken by themselves", () => {
     expect((await agent.container.inspect()).State.ExitCode).toBe(EXIT.done);
     expect((await readdir(agent.directory)).filter(name => name.startsWith(".partial-"))).toEqual([]);
   }, 400_000);
+
+  it("ends a backup that is being written when the agent is told to stop, and takes it at the next start", async () => {
+    const other = await startPostgres();
+    const holder = new pg.Client({ connectionString: other.url() });
+    await holder.connect();
+    await holder.query("CREATE TABLE transactions (id int)");
+    await holder.query("BEGIN; LOCK TABLE transactions");
+    const stopping = await startAgent(other, {
+      database: "postgres",
+      environment: { BUDGIE_BACKUP_SCHEDULE: "* * * * *" },
+    });
+    const partials = async () =>
+      (await readdir(stopping.directory)).filter(name => name.startsWith(".partial-test-budgie_"));
+    try {
+      await eventually(stopping, async () => ((await partials()).length > 0 ? "writing" : null));
+      await stopping.container.stop({ t: 20 });
+      expect((await stopping.container.inspect()).State.ExitCode).toBe(EXIT.done);
+      expect(await partials()).toEqual([]);
+      expect(await manifestsIn(stopping.directory)).toEqual([]);
+      await holder.end();
+      await stopping.container.start();
+      await eventually(stopping, async () => (await manifestsIn(stopping.directory))[0] ?? null);
+    } finally {
+      await holder.end().catch(() => undefined);
+      await stopping.stop();
+      await other.stop();
+    }
+  }, 400_000);
 });
