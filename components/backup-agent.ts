@@ -117,7 +117,7 @@ function createContainer(
         { file: PASSFILE, content: database.password.apply(passfile), permissions: "0400" },
         ...offsite.uploads,
       ],
-      volumes: [{ hostPath: args.backupDir, containerPath: BACKUPS }],
+      volumes: [{ hostPath: args.backupDir, containerPath: BACKUPS, ...spelling(place.engine.kind).bind }],
       capabilities: { drops: ["ALL"], adds: CAPABILITIES },
       init: true,
       destroyGraceSeconds: args.destroyGraceSeconds,

@@ -1,5 +1,7 @@
 // A step of `pulumi up`: refuses to go on when the database is not the one that the stack's backups came from, before the
 // API starts to make tables in it.
+import { setTimeout as sleep } from "node:timers/promises";
+import { EXIT } from "../agent/exit-codes.ts";
 import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { engineClient } from "./engine.ts";
 import { runStep, StepFailure } from "./step-main.ts";
@@ -12,11 +14,23 @@ interface Input {
   database: string;
 }
 
-const DEADLINE_SECONDS = 60;
+/**
+ * The database answers by now; but with some Podmans no name leads anywhere for a while after a container was replaced
+ * (docs/podman.md).
+ */
+const KEEP_ASKING_MS = 120_000;
+const DEADLINE_SECONDS = 180;
 
 await runStep<Input>(DEADLINE_SECONDS, async input => {
   const container = engineClient(input.engine).getContainer(input.container);
-  const { code, stdout, stderr } = await collectFromContainer(container, ["budgie-agent", "check-identity"]);
+  const check = () => collectFromContainer(container, ["budgie-agent", "check-identity"]);
+  const giveUpAt = Date.now() + KEEP_ASKING_MS;
+  let answer = await check();
+  while (answer.code === EXIT.databaseUnreachable && Date.now() < giveUpAt) {
+    await sleep(1_000);
+    answer = await check();
+  }
+  const { code, stdout, stderr } = answer;
   if (code === 0) return stdout.trim();
   const [what = "", ...next] = stderr.trim().split("\n");
   throw new StepFailure(

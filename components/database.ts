@@ -149,11 +149,12 @@ function initialPassword(name: string, parent: pulumi.Resource) {
 
 /**
  * A query over TCP, on the right database: `pg_isready` says yes for a database that does not exist, and the socket is open
- * while the image still prepares a new volume. Every field is set, because the engines fill in different ones.
+ * while the image still prepares a new volume. Every field is set, because the engines fill in different ones; and no word of
+ * the command has a space in it, because Podman cuts it there.
  */
 function healthcheck(database: string) {
   return {
-    tests: ["CMD", "psql", "-XAtq", "-h", "127.0.0.1", "-U", USER, "-d", database, "-c", "select 1"],
+    tests: ["CMD", "psql", "-XAtq", "-h", "127.0.0.1", "-U", USER, "-d", database, "-c", "values(1)"],
     interval: "10s",
     timeout: "5s",
     startPeriod: "30s",

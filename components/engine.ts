@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { contextHost, thisMachine, usualSockets } from "./engine-address.ts";
 
 /** A container engine, as the stack, the toolchain and the operator's commands all see it. */
 export interface Engine {
@@ -15,15 +14,10 @@ export interface Engine {
   problem?: string;
 }
 
-/** What `findEngine` looks at; tests give their own. */
-export interface Surroundings {
-  environment: NodeJS.ProcessEnv;
-  home: string;
-  platform: NodeJS.Platform;
-}
-
-const LOCAL_ANSWER_MS = 2_000;
+const LOCAL_ANSWER_MS = 5_000;
 const REMOTE_ANSWER_MS = 10_000;
+/** Podman asks its runtimes for their versions first. */
+const INFO_MS = 15_000;
 const USUAL_SOCKET = "unix:///var/run/docker.sock";
 
 /**
@@ -85,6 +79,39 @@ export function engineClient(host: string, environment: NodeJS.ProcessEnv = proc
   });
 }
 
+/** What an engine says about itself; asked for only where it matters, because it takes it longer than to answer at all. */
+export interface EngineTraits {
+  /** Of this one engine, whatever address leads to it. */
+  identity: string;
+  /** Whether an ordinary user runs it, with that user's rights. */
+  rootless: boolean;
+}
+
+interface Info {
+  ID?: string;
+  Name?: string;
+  DockerRootDir?: string;
+  /** Podman's. */
+  Rootless?: boolean;
+  /** Docker has it in here. */
+  SecurityOptions?: string[] | null;
+}
+
+/** Throws when an engine that answers does not say who it is. */
+export async function engineTraits({ host, kind }: Engine): Promise<EngineTraits> {
+  const nameless = (why: string) =>
+    new Error(`The container engine at ${host} does not say which one it is${why}.`);
+  const info: Info = await withDeadline(engineClient(host).info(), INFO_MS).catch(error => {
+    throw nameless(` (${reason(error)})`);
+  });
+  // Docker keeps an id of its own. Podman makes up a new one at each call, but its images and volumes are one folder of one
+  // machine: root's and each user's are different engines.
+  const folder = info.Name && info.DockerRootDir && `${info.Name}:${info.DockerRootDir}`;
+  const identity = kind === "podman" ? folder : info.ID;
+  if (!identity) throw nameless("");
+  return { identity, rootless: info.Rootless || info.SecurityOptions?.includes("name=rootless") || false };
+}
+
 /** Everything that Podman wants spelt differently, and everything it reads back otherwise than it was written. */
 export interface Spelling {
   /** An image's name as the engine finds it locally. */
@@ -92,27 +119,42 @@ export interface Spelling {
   /** The same for an image that was built on the engine itself. */
   builtImage(name: string): string;
   noNewPrivileges: string;
+  /** Containers that end by themselves start again, and so do those that ran when the machine went down. */
+  restart: "unless-stopped" | "always";
+  /** Added to the mount of a folder of the machine. */
+  bind: { selinuxRelabel?: "z" };
   /** Inputs that read back changed, and would replace the resource on every `up` (or after every refresh). */
   networkIgnores: string[];
   containerIgnores: string[];
 }
 
+const DOCKER: Spelling = {
+  image: name => name,
+  builtImage: name => name,
+  noNewPrivileges: "no-new-privileges:true",
+  restart: "unless-stopped",
+  bind: {},
+  networkIgnores: [],
+  containerIgnores: [],
+};
+
+const PODMAN: Spelling = {
+  image: fullImageName,
+  builtImage: name => `localhost/${name}`,
+  noNewPrivileges: "no-new-privileges",
+  // What its podman-restart.service starts after a reboot is this and, in most versions, nothing else.
+  restart: "always",
+  // Without its label no container may use the folder where SELinux is on, which is where Podman is at home.
+  bind: { selinuxRelabel: "z" },
+  // Read back as `driver: host-local`. The stack sets none, so nothing of its own is hidden; a change by hand is.
+  networkIgnores: ["ipamOptions"],
+  // Read back as what is left of the engine's own default capabilities, and as no log options at all. A change of them
+  // in this program must still reach the container: see ignored-inputs.ts.
+  containerIgnores: ["capabilities", "logOpts"],
+};
+
 export function spelling(kind: Engine["kind"]): Spelling {
-  return kind === "docker"
-    ? {
-        image: name => name,
-        builtImage: name => name,
-        noNewPrivileges: "no-new-privileges:true",
-        networkIgnores: [],
-        containerIgnores: [],
-      }
-    : {
-        image: fullImageName,
-        builtImage: name => `localhost/${name}`,
-        noNewPrivileges: "no-new-privileges",
-        networkIgnores: ["ipamOptions", "ipamConfigs"],
-        containerIgnores: ["capabilities", "logDriver", "logOpts", "ulimits"],
-      };
+  return kind === "docker" ? DOCKER : PODMAN;
 }
 
 /** Podman finds a local image by its full name alone: `node:24-alpine` is `docker.io/library/node:24-alpine`. */
@@ -124,9 +166,11 @@ function fullImageName(name: string): string {
 }
 
 async function probe(host: string): Promise<Engine> {
-  const abort = AbortSignal.timeout(isLocal(host) ? LOCAL_ANSWER_MS : REMOTE_ANSWER_MS);
   try {
-    const version = await withDeadline(engineClient(host).version(), abort);
+    const version = await withDeadline(
+      engineClient(host).version(),
+      isLocal(host) ? LOCAL_ANSWER_MS : REMOTE_ANSWER_MS,
+    );
     const parts = (version as { Components?: { Name: string }[] }).Components ?? [];
     const podman = parts.some(part => /podman/i.test(part.Name));
     return { host, kind: podman ? "podman" : "docker", reachable: true };
@@ -137,10 +181,10 @@ async function probe(host: string): Promise<Engine> {
 }
 
 /** The client has no deadline of its own that covers connecting over ssh. */
-function withDeadline<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+function withDeadline<T>(work: Promise<T>, milliseconds: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(new Error("no answer in time")));
-    work.then(resolve, reject);
+    const timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
@@ -150,60 +194,4 @@ function reason(error: unknown): string {
   if (code === "ECONNREFUSED") return "nothing listens there";
   if (code === "EACCES") return "this user may not open it";
   return message;
-}
-
-/** The current docker context's address; undefined for the default context. */
-function contextHost({ environment, home }: Surroundings): string | undefined {
-  const folder = environment.DOCKER_CONFIG || join(home, ".docker");
-  const name = environment.DOCKER_CONTEXT || currentContext(join(folder, "config.json"));
-  if (!name || name === "default") return undefined;
-  const id = createHash("sha256").update(name).digest("hex");
-  const file = join(folder, "contexts", "meta", id, "meta.json");
-  const host = existsSync(file)
-    ? (JSON.parse(readFileSync(file, "utf8")) as { Endpoints?: { docker?: { Host?: string } } }).Endpoints
-        ?.docker?.Host
-    : undefined;
-  if (!host) {
-    throw new Error(
-      `The docker context ${JSON.stringify(name)} is the current one, but it names no engine (${file}). ` +
-        "Choose another: docker context use default",
-    );
-  }
-  return host;
-}
-
-function currentContext(file: string): string | undefined {
-  try {
-    return (JSON.parse(readFileSync(file, "utf8")) as { currentContext?: string }).currentContext;
-  } catch {
-    return undefined; // No file, or one that docker itself would not read either: no context was chosen.
-  }
-}
-
-/** Most usual first. */
-function usualSockets({ environment, home, platform }: Surroundings): string[] {
-  const runtime = environment.XDG_RUNTIME_DIR ?? `/run/user/${process.getuid?.() ?? 0}`;
-  const machine = join(home, ".local/share/containers/podman/machine");
-  const everywhere = [
-    "/var/run/docker.sock",
-    join(runtime, "docker.sock"),
-    join(home, ".docker/run/docker.sock"),
-    join(home, ".docker/desktop/docker.sock"),
-    join(home, ".colima/default/docker.sock"),
-    join(home, ".rd/docker.sock"),
-  ];
-  const podman =
-    platform === "darwin"
-      ? [
-          join(machine, "podman.sock"),
-          join(tmpdir(), "podman/podman-machine-default-api.sock"),
-          join(machine, "podman-machine-default/podman.sock"),
-          join(machine, "qemu/podman.sock"),
-        ]
-      : [join(runtime, "podman/podman.sock"), "/run/podman/podman.sock"];
-  return [...everywhere, ...podman];
-}
-
-function thisMachine(): Surroundings {
-  return { environment: process.env, home: homedir(), platform: process.platform };
 }

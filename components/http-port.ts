@@ -1,7 +1,8 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import type Docker from "dockerode";
-import { type Engine, engineClient, isLocal } from "./engine.ts";
+import { type Engine, engineClient, engineTraits, isLocal } from "./engine.ts";
 
 /**
  * Says who stands in the way when the API's port is taken, and nothing when it is free, or held by this stack's own API.
@@ -11,10 +12,13 @@ export async function httpPortProblem(
   engine: Engine,
   namePrefix: string,
   http: { address: string; port: number },
+  firstOpen = firstOrdinaryPort(),
 ): Promise<string | undefined> {
   if (!isLocal(engine.host) || !engine.reachable) return undefined;
   const client = engineClient(engine.host);
   if (await ownApiHolds(client, namePrefix, http.port)) return undefined;
+  const closed = await closedToRootless(engine, http.port, firstOpen);
+  if (closed) return closed;
   const holder = (await client.listContainers()).find(({ Ports: ports }) =>
     ports.some(port => port.PublicPort === http.port && overlaps(port.IP, http.address)),
   );
@@ -30,13 +34,37 @@ export async function httpPortProblem(
 /** By what it was made with: between two restarts of an API that does not stay up, the engine lists no port. */
 async function ownApiHolds(client: Docker, namePrefix: string, port: number): Promise<boolean> {
   const label = [`budgie.prefix=${namePrefix}`, "budgie.role=backend"];
-  const [own] = await client.listContainers({
-    filters: { label, status: ["running", "restarting"] },
-  });
+  // Not filtered by the engine: Podman answers 500 to a status that it does not know, and `restarting` is one.
+  const listed = await client.listContainers({ all: true, filters: { label } });
+  const own = listed.find(({ State: state }) => state === "running" || state === "restarting");
   if (!own) return false;
   const { HostConfig: made } = await client.getContainer(own.Id).inspect();
   const bindings = Object.values((made.PortBindings ?? {}) as Record<string, { HostPort: string }[] | null>);
   return bindings.some(list => list?.some(binding => binding.HostPort === String(port)));
+}
+
+/** An engine that an ordinary user runs opens ports as that user: from 1024 on, unless the machine was told otherwise. */
+async function closedToRootless(
+  engine: Engine,
+  port: number,
+  firstOpen: number,
+): Promise<string | undefined> {
+  if (port >= firstOpen || !(await engineTraits(engine)).rootless) return undefined;
+  return [
+    `Port ${port}, on which the API is to be published, is closed to this container engine: it runs as an ordinary user, and the first port of those is ${firstOpen}. Nothing was changed.`,
+    "Choose another port, or open this one:",
+    "  pulumi config set budgie:httpPort 8080",
+    `  sudo sysctl net.ipv4.ip_unprivileged_port_start=${port}`,
+  ].join("\n");
+}
+
+/** Of Linux; 0 where there is no such limit, as for the virtual machine of an engine on macOS. */
+function firstOrdinaryPort(): number {
+  try {
+    return Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+  } catch {
+    return 0;
+  }
 }
 
 function overlaps(one: string | undefined, other: string): boolean {

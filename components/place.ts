@@ -1,6 +1,7 @@
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 import { type Engine, spelling } from "./engine.ts";
+import { labelledWith } from "./ignored-inputs.ts";
 
 /** Where a stack's containers live and what they have in common. */
 export interface Place {
@@ -15,10 +16,11 @@ export type Role = "database" | "backend" | "backup-agent" | "object-store";
 
 /** The settings that every container of the stack has. */
 export function containerBase(place: Place, role: Role, labels: Record<string, pulumi.Input<string>> = {}) {
+  const { noNewPrivileges, restart } = spelling(place.engine.kind);
   return {
     networksAdvanced: [{ name: place.network.name }],
-    restart: "unless-stopped",
-    securityOpts: [spelling(place.engine.kind).noNewPrivileges],
+    restart,
+    securityOpts: [noNewPrivileges],
     logDriver: "json-file",
     logOpts: { "max-size": "10m", "max-file": "5" },
     labels: labelsOf({
@@ -36,10 +38,12 @@ export function containerOptions(
   parent: pulumi.Resource,
   dependsOn: pulumi.Resource[] = [],
 ): pulumi.CustomResourceOptions {
+  const { containerIgnores } = spelling(place.engine.kind);
   return {
     parent,
     dependsOn,
-    ignoreChanges: spelling(place.engine.kind).containerIgnores,
+    ignoreChanges: containerIgnores,
+    transformations: containerIgnores.length > 0 ? [labelledWith(containerIgnores)] : [],
     // The provider would record a change of these and leave the container as it is.
     replaceOnChanges: ["healthcheck", "init", "tmpfs"],
     // Two containers cannot have one name.

@@ -91,7 +91,7 @@ describe("the engine", () => {
     expect(unreachable(engine)).toContain(
       `No container engine answers at unix://${path} (no answer in time).`,
     );
-  }, 6_000);
+  }, 9_000);
 });
 
 describe("what differs between engines", () => {

@@ -12,11 +12,13 @@ import { freePort } from "../support/free-port.ts";
 let folder: string;
 let engine: Engine;
 let containers: ReturnType<typeof container>[];
+let rootless: boolean;
 const servers: Server[] = [];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "budgie-engine-"));
   containers = [];
+  rootless = false;
   const socket = join(folder, "engine.sock");
   await listening(
     createHttp((request, response) => response.end(JSON.stringify(answer(request.url ?? "")))),
@@ -43,6 +45,7 @@ function container(port: number, labels: Record<string, string>, listed = true) 
   return {
     Id: "id",
     Names: ["/web"],
+    State: listed ? "running" : "restarting",
     Labels: labels,
     Ports: listed ? [{ PublicPort: port, IP: "0.0.0.0" }] : [],
     HostConfig: { PortBindings: { "3001/tcp": [{ HostIp: "0.0.0.0", HostPort: String(port) }] } },
@@ -51,6 +54,7 @@ function container(port: number, labels: Record<string, string>, listed = true) 
 
 function answer(path: string): unknown {
   const url = new URL(path, "http://engine");
+  if (url.pathname === "/info") return { ID: "id", Rootless: rootless };
   if (url.pathname !== "/containers/json") return containers[0];
   const filters = JSON.parse(url.searchParams.get("filters") ?? "{}") as { label?: string[] };
   return containers.filter(({ Labels: labels }) =>
@@ -100,6 +104,21 @@ describe("the API's port", () => {
       expect(await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port })).toBeUndefined();
     },
   );
+});
+
+describe("a port below 1024", () => {
+  it("is refused on an engine that an ordinary user runs, with both ways out", async () => {
+    rootless = true;
+    const problem = await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port: 80 }, 1024);
+    expect(problem).toContain("is closed to this container engine: it runs as an ordinary user");
+    expect(problem).toContain("pulumi config set budgie:httpPort 8080");
+    expect(problem).toContain("sudo sysctl net.ipv4.ip_unprivileged_port_start=80");
+  });
+
+  it("is no problem on root's engine", async () => {
+    const problem = await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port: 1 }, 1024);
+    expect(problem).toBeUndefined();
+  });
 });
 
 describe("the name prefix", () => {

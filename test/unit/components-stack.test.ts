@@ -285,9 +285,19 @@ describe("on Podman", () => {
     expect(one(resources, "network").request.getIgnorechangesList()).toContain("ipamOptions");
     const { inputs, request } = one(resources, "backup-agent-container");
     expect(inputs.securityOpts).toEqual(["no-new-privileges"]);
-    expect(request.getIgnorechangesList()).toEqual(
-      expect.arrayContaining(["capabilities", "logOpts", "ulimits"]),
-    );
+    expect(request.getIgnorechangesList()).toEqual(["capabilities", "logOpts"]);
+    expect(labels(one(resources, "backup-agent-container"))["budgie.ignored-inputs"]).toContain("CAP_CHOWN");
+    expect(inputs.volumes).toEqual([expect.objectContaining({ selinuxRelabel: "z" })]);
+  });
+
+  it("every container has the restart policy that Podman's own service heeds after a reboot", async () => {
+    const { resources } = await runProgram({ "budgie:engineHost": "unix:///run/podman/nonexistent.sock" });
+    for (const { inputs } of containers(resources)) expect(inputs.restart).toBe("always");
+  });
+
+  it("no word of the healthcheck has a space in it: Podman would cut it there", () => {
+    for (const word of one(plain, "database-container").inputs.healthcheck.tests)
+      expect(word).not.toContain(" ");
   });
 });
 
