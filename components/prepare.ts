@@ -6,6 +6,7 @@ import { type Engine, findEngine, unreachable } from "./engine.ts";
 import { httpPortProblem } from "./http-port.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
 import { Refusal } from "./refusal.ts";
+import { otherEngineProblem } from "./same-engine.ts";
 import { storeLacks } from "./store-lacks.ts";
 
 export interface Prepared {
@@ -33,6 +34,8 @@ export async function prepare(settings: Settings): Promise<Prepared> {
   try {
     const engine = await findEngine(settings.engineHost);
     if (!engine.reachable) refuse(unreachable(engine));
+    const engineProblem = await otherEngineProblem(engine, settings.stack);
+    if (engineProblem) refuse(engineProblem);
     const prefixProblem = await namePrefixProblem(engine, settings.namePrefix, settings.stack);
     if (prefixProblem) refuse(prefixProblem);
     const http = { address: settings.httpAddress, port: settings.httpPort };

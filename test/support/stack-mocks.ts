@@ -101,6 +101,7 @@ export async function runProgram(
           imageId: `sha256:${name}`,
           arn: `arn:aws:s3:::${inputs.bucket}`,
           secret: GENERATED,
+          output: inputs.input,
         },
       }),
       call: () => ({}),

@@ -1,0 +1,64 @@
+import * as pulumi from "@pulumi/pulumi";
+import { type Engine, engineTraits } from "./engine.ts";
+
+/**
+ * One container engine, whatever address leads to it. The address alone says too little: a socket may be another engine's
+ * tomorrow (Docker's replaced by Podman's, one user's by root's), and one engine has several addresses.
+ */
+export interface KnownEngine {
+  /** Where it answered, for the operator to find it again. */
+  host: string;
+  /** Null for one that did not answer, as in a preview without an engine. */
+  identity: string | null;
+}
+
+/** The resource that remembers; what it is called is what the way out names. */
+const NAME = "container-engine";
+
+/**
+ * Says so when the engine that was found is not the one that the stack was first brought up on: the stack's volume is there,
+ * and `pulumi up` here would begin with an empty one. The state remembers the engine from the first `up` until `destroy`,
+ * which is how a stack moves. Throws when the engine does not say who it is.
+ */
+export async function otherEngineProblem(engine: Engine, stack: string): Promise<string | undefined> {
+  const found: KnownEngine = {
+    host: engine.host,
+    identity: engine.reachable ? (await engineTraits(engine)).identity : null,
+  };
+  const memory = new pulumi.Stash(NAME, { input: found }, { ignoreChanges: ["input"] });
+  const urn = await settled(memory.urn);
+  return otherEngine(found, (await settled(memory.output)) as KnownEngine | undefined, stack, urn ?? "");
+}
+
+/** Pure part of the above. What is not known on either side is no problem: only `up` must know, and it has an engine. */
+export function otherEngine(
+  found: KnownEngine,
+  own: KnownEngine | undefined,
+  stack: string,
+  urn: string,
+): string | undefined {
+  if (!own?.identity || !found.identity || own.identity === found.identity) return undefined;
+  return [
+    `Stack ${stack} lives on another container engine than the one that answers, and so does its data. Nothing was changed.`,
+    `  its own: ${own.host} (${own.identity})`,
+    `  found:   ${found.host} (${found.identity})`,
+    ...(own.host === found.host
+      ? ["Start its own engine at that address again."]
+      : ["Use its own:", `  pulumi config set budgie:engineHost ${own.host}`]),
+    "To move the stack: pulumi destroy there, which backs up and keeps the volume; then pulumi up and npx budgie restore here.",
+    "If it is the same engine after all (its machine was renamed, or it was set up anew), forget the old one:",
+    `  pulumi state delete '${urn}'`,
+  ].join("\n");
+}
+
+/** Undefined for a value that a preview does not know; `apply` alone would wait for it for ever. */
+async function settled<T>(output: pulumi.Output<T>): Promise<T | undefined> {
+  let value: T | undefined;
+  // This waits for the callback, or for its being left out.
+  await pulumi.isSecret(
+    output.apply(known => {
+      value = known;
+    }),
+  );
+  return value;
+}
