@@ -49,6 +49,7 @@ const SERVICES = ["db", "backend", "backup", "object-store"] as const;
 const VOLUMES = ["postgres-data", "object-store-data"] as const;
 
 /**
+    ...(environment.DOCKER_HOST ? { engineHost: environment.DOCKER_HOST } : {}),
  * A stack that is configured and not yet up. It has no object store and takes no backups by itself unless `settings` say so.
  * @param environment added to what Pulumi and `npx budgie` run with
  */
@@ -73,6 +74,7 @@ export async function createStack(
     databaseName: "budgie_dev",
     httpPort: String(port),
     backupDir,
+    ...(environment.DOCKER_HOST ? { engineHost: environment.DOCKER_HOST } : {}),
     objectStore: "none",
     backupSchedule: "",
     ...settings,
@@ -87,7 +89,7 @@ export async function createStack(
     PULUMI_CONFIG_PASSPHRASE: "of a test",
     ...environment,
   };
-  const engine = await findEngine();
+  const engine = await findEngine(environment.DOCKER_HOST);
   const docker = engineClient(engine.host);
 
   const run = async (file: string, args: readonly string[], input?: Buffer): Promise<CommandResult> => {
@@ -135,7 +137,7 @@ export async function createStack(
     name,
     prefix,
     url: `http://127.0.0.1:${port}`,
-    backupDir,
+    backupDir: all.backupDir,
     stateFolder,
     docker,
     pulumi,

@@ -1,0 +1,99 @@
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { request } from "node:http";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Manifest } from "../../agent/manifest.ts";
+import { type PodmanKind, startPodman, type TestPodman } from "../support/podman.ts";
+import { createStack, type TestStack } from "../support/stack.ts";
+
+describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
+  let podman: TestPodman;
+  let stack: TestStack;
+
+  beforeAll(async () => {
+    podman = await startPodman(kind);
+  });
+  afterAll(() => podman?.stop());
+
+  beforeEach(async () => {
+    const backupDir = await podman.operatorsFolder();
+    stack = await createStack({ backupDir, objectStore: "local" }, { DOCKER_HOST: podman.engine.host });
+  });
+  afterEach(async () => {
+    await stack.remove();
+    await rm(stack.backupDir, { recursive: true });
+  });
+
+  const budgie = async (...args: string[]) => {
+    const result = await stack.budgie(args);
+    expect(result.code, result.all).toBe(0);
+    return result.all;
+  };
+  const reasonsOfBackups = async () => {
+    const names = (await readdir(stack.backupDir)).filter(name => /^budgie_.*\.json$/.test(name));
+    const texts = await Promise.all(names.sort().map(name => readFile(join(stack.backupDir, name), "utf8")));
+    return texts.map(text => (JSON.parse(text) as Manifest).reason);
+  };
+  const ledgers = () => stack.sql("SELECT string_agg(name, ', ' ORDER BY name) FROM household");
+
+  it("the data outlives restarts, a bad change, a new container, destroy and up; and nothing ever differs", async () => {
+    await stack.up();
+    await stack.sql("CREATE TABLE household AS VALUES ('rent'), ('food')");
+    await stack.sql("ALTER TABLE household RENAME column1 TO name");
+    await stack.requireNoChange();
+    expect(await healthcheck(podman.engine.host, `${stack.prefix}-db`)).toBe("healthy");
+
+    await budgie("backup");
+    expect(await budgie("list")).toMatch(/budgie_\d{8}_\d{6}\.sql/);
+    await budgie("verify", "all");
+    await budgie("status");
+    for (const file of await readdir(stack.backupDir)) {
+      const { uid, mode } = await stat(join(stack.backupDir, file));
+      expect([file, uid, (mode & 0o777).toString(8)]).toEqual([file, podman.operator.uid, "600"]);
+    }
+
+    await stack.sql("DELETE FROM household");
+    await budgie("restore", "latest", "--yes");
+    expect(await ledgers()).toBe("food, rent");
+    await budgie("restart");
+    expect(await ledgers()).toBe("food, rent");
+
+    const before = await stack.containerId("db");
+    const database = `urn:pulumi:${stack.name}::budgie::budgie:stack:Database$docker:index/container:Container::database-container`;
+    const replaced = await stack.pulumi("up", "--yes", "--skip-preview", "--replace", database);
+    expect(replaced.code, replaced.all).toBe(0);
+    expect(await stack.containerId("db")).not.toBe(before);
+    expect(await ledgers()).toBe("food, rent");
+    await stack.requireNoChange();
+
+    await stack.destroy();
+    expect(await reasonsOfBackups()).toEqual(["manual", "before-restore", "before-change", "before-change"]);
+    const volume = `${stack.prefix}-postgres-data`;
+    expect((await stack.docker.getVolume(volume).inspect()).Name).toBe(volume);
+    await stack.up();
+    expect(await ledgers()).toBe("food, rent");
+    const log = await stack.logs("db");
+    expect(log).toContain("database system was shut down at");
+    expect(log).not.toContain("interrupted");
+    await stack.requireNoChange();
+  });
+});
+
+/**
+ * Runs the container's healthcheck now, as Podman's timers would: they need systemd, and without it a container is
+ * `starting` for ever.
+ */
+function healthcheck(host: string, container: string): Promise<string> {
+  const path = `/v4.0.0/libpod/containers/${container}/healthcheck`;
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: host.slice("unix://".length), path }, response => {
+      let text = "";
+      response.on("data", piece => {
+        text += piece;
+      });
+      response.on("end", () => resolve((JSON.parse(text) as { Status: string }).Status));
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
