@@ -22,16 +22,33 @@ export interface ReceivedPart {
   etag: string;
 }
 
+/** The store has something under the key, and nobody knows what. */
+export class Unconfirmed extends Stop {
+  readonly key: string;
+
+  constructor(key: string) {
+    super(
+      EXIT.storeRefused,
+      `The object store does not confirm that what it has as ${key} is what was sent: neither its SHA-256 nor its MD5 is the right one.`,
+      "Remove the object there, then run `npx budgie push`; if it happens again, use another store.",
+    );
+    this.key = key;
+  }
+}
+
 /**
  * Puts an object whole. Its SHA-256 goes with it, so that the store refuses what was changed on the way, and the store's
- * answer must confirm it. Throws what the client throws, or a Stop where the answer does not.
+ * answer must confirm it. Throws what the client throws, or Unconfirmed.
  */
-export async function putChecked(client: S3Client, input: PutObjectCommandInput & { Body: Buffer }) {
+export async function putChecked(
+  client: S3Client,
+  input: PutObjectCommandInput & { Body: Buffer; Key: string },
+) {
   const sha256 = createHash("sha256").update(input.Body).digest();
   const answer = await client.send(
     new PutObjectCommand({ ...input, ChecksumSHA256: sha256.toString("base64") }),
   );
-  requireReceived(answer, sha256, input.Body);
+  if (!hasReceived(answer, sha256, input.Body)) throw new Unconfirmed(input.Key);
   return answer;
 }
 
@@ -44,11 +61,17 @@ export async function uploadPartChecked(
   const answer = await client.send(
     new UploadPartCommand({ ...input, ChecksumSHA256: sha256.toString("base64") }),
   );
-  return { number: input.PartNumber, sha256, etag: requireReceived(answer, sha256, input.Body) };
+  if (hasReceived(answer, sha256, input.Body))
+    return { number: input.PartNumber, sha256, etag: bare(answer.ETag) };
+  throw new Stop(
+    EXIT.storeRefused,
+    "The object store does not confirm that the part it received is the one that was sent.",
+    "Try again with `npx budgie push`; if it happens again, use another store.",
+  );
 }
 
-/** Throws a Stop unless what a store answers to the end of a multipart upload speaks of exactly these parts, in this order. */
-export function requireComposed(answer: Answer, parts: readonly ReceivedPart[]): void {
+/** Throws Unconfirmed unless what a store answers to a multipart upload's end speaks of exactly these parts, in this order. */
+export function requireComposed(key: string, answer: Answer, parts: readonly ReceivedPart[]): void {
   if (answer.ChecksumSHA256) {
     const composed = createHash("sha256").update(Buffer.concat(parts.map(({ sha256 }) => sha256)));
     if (answer.ChecksumSHA256.replace(/-\d+$/, "") === composed.digest("base64")) return;
@@ -58,29 +81,15 @@ export function requireComposed(answer: Answer, parts: readonly ReceivedPart[]):
     );
     if (bare(answer.ETag) === `${composed.digest("hex")}-${parts.length}`) return;
   }
-  throw unconfirmed("what it put together");
+  throw new Unconfirmed(key);
 }
 
 export function bare(etag = ""): string {
   return etag.replace(/^"|"$/g, "");
 }
 
-/** The ETag, once it is certain that the store has these bytes: by their SHA-256, or by their MD5 where it answers none. */
-function requireReceived(answer: Answer, sha256: Buffer, body: Buffer): string {
-  const etag = bare(answer.ETag);
-  if (answer.ChecksumSHA256) {
-    if (answer.ChecksumSHA256 === sha256.toString("base64")) return etag;
-  } else if (etag === createHash("md5").update(body).digest("hex")) return etag;
-  throw unconfirmed("what it received");
-}
-
-/** The store has something under the key, and nobody knows what. */
-export class Unconfirmed extends Stop {}
-
-function unconfirmed(what: string): Unconfirmed {
-  return new Unconfirmed(
-    EXIT.storeRefused,
-    `The object store does not confirm that ${what} is what was sent: neither its SHA-256 nor its MD5 is the right one.`,
-    "Remove the object there, then run `npx budgie push`; if it happens again, use another store.",
-  );
+/** Whether the store has these bytes for certain: by their SHA-256, or by their MD5 where it answers none. */
+function hasReceived(answer: Answer, sha256: Buffer, body: Buffer): boolean {
+  if (answer.ChecksumSHA256) return answer.ChecksumSHA256 === sha256.toString("base64");
+  return bare(answer.ETag) === createHash("md5").update(body).digest("hex");
 }

@@ -1,11 +1,14 @@
 import { withCopiesLock } from "./copies-lock.ts";
-import { EXIT, Stop } from "./exit-codes.ts";
+import { Stop } from "./exit-codes.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { type Attempt, changeOffsiteState } from "./offsite-state.ts";
 import type { Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 import { type SshOutcome, sendMissingBySsh } from "./ssh-send-missing.ts";
 import { type StoreOutcome, sendMissingToStore } from "./store-send.ts";
+
+/** How many backups one run sends that nobody asked for by `push`. */
+const MOST_UNASKED = 50;
 
 /** How sending came out; null for a place that the stack does not have. */
 export interface CopiesOutcome {
@@ -32,8 +35,9 @@ export async function sendCopies(
   if (!offsite && !ssh) return { store: null, ssh: null };
   return withCopiesLock(settings, report, async lost => {
     const ends = signal ? AbortSignal.any([lost, signal]) : lost;
+    const most = operation === "push" ? Number.POSITIVE_INFINITY : MOST_UNASKED;
     const toStore = offsite
-      ? () => sendMissingToStore(settings, offsite, { reader, signal: ends }, report)
+      ? () => sendMissingToStore(settings, offsite, { reader, most, signal: ends }, report)
       : null;
     const bySsh = ssh ? () => sendMissingBySsh(settings, report, ends) : null;
     return {
@@ -43,7 +47,7 @@ export async function sendCopies(
   });
 }
 
-/** Sends a backup that was just taken, and what else is missing. Throws a Stop unless all of it was sent. */
+/** Sends a backup that was just taken, and what else is missing. Throws a Stop when something could not be. */
 export async function sendTaken(settings: AgentSettings, file: string, report: Reporter): Promise<void> {
   const places = await sendCopies(settings, { operation: "backup", reader: null }, report).catch(
     (error: unknown) => {
@@ -60,18 +64,14 @@ export async function sendTaken(settings: AgentSettings, file: string, report: R
   requireSent(places, report);
 }
 
-/** Throws a Stop unless everything was sent. Where both places failed, the second reason is a warning. */
+/** Throws a Stop when something could not be sent. Where both places failed, the second reason is a warning. */
 export function requireSent({ store, ssh }: CopiesOutcome, report: Reporter): void {
   const [first, second] = [store?.failure, ssh?.failure].filter(failure => failure instanceof Stop);
   if (second) report.warn(second.message);
   if (first) throw first;
-  const left = [...(store?.missing ?? []), ...(ssh?.missing ?? [])];
-  if (left.length === 0) return;
-  throw new Stop(
-    EXIT.failed,
-    `${left.length} more backups are still to be sent, the newest of them ${left[0]}.`,
-    "The agent goes on with it by itself; `npx budgie push` does so now.",
-  );
+  const left = store?.missing.length ?? 0;
+  if (left > 0)
+    report.info(`${left} older backups are still to be sent; the agent goes on with it by itself`);
 }
 
 /** Keeps how it ended, so that the next status knows. */

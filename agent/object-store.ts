@@ -49,6 +49,8 @@ export function openStore(
     region: place.region,
     ...(place.endpoint === null ? {} : { endpoint: place.endpoint }),
     forcePathStyle: place.pathStyle,
+    // A bucket that was named by its URL may be in any region.
+    followRegionRedirects: role === "reader",
     credentials: sessionToken ? { ...keys, sessionToken } : keys,
     maxAttempts: ATTEMPTS,
     retryMode: "standard",

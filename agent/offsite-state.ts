@@ -19,10 +19,12 @@ const offsiteState = z.object({
   store: attempt.nullable(),
   ssh: attempt.nullable(),
   /**
-   * Backups that are not sent again as they are: the file is not what its manifest says, or the store has something else
-   * under the backup's key. Trying again would cost the whole upload each time, or find the key taken and believe it.
+   * Backups that are not sent again as they are: the file is not what its manifest says, or the store has who knows what
+   * under one of the backup's keys. Trying again would cost the whole upload each time, or find the key taken and believe it.
    */
-  setAside: z.array(z.object({ name: z.string(), changedAt: z.iso.datetime(), why: z.string() })),
+  setAside: z.array(
+    z.object({ name: z.string(), changedAt: z.iso.datetime(), key: z.string(), why: z.string() }),
+  ),
 });
 
 export type Attempt = z.infer<typeof attempt>;

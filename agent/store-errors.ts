@@ -44,6 +44,9 @@ const REFUSALS: Record<string, Explanation> = {
 
 const SET_REGION = "Set it: npm run pulumi -- config set budgie:region REGION, then `pulumi up`.";
 
+/** What a store says when it is only for now that it does not do it, whatever the status it says it with. */
+const MAY_PASS = new Set(["SlowDown", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted"]);
+
 /** A connection that never came about, or that broke. */
 const CONNECTION: Record<string, Explanation> = {
   ENOTFOUND: () => [
@@ -67,7 +70,7 @@ export function explainStoreError(error: unknown, asked: Asked): Error {
   const status = $metadata?.httpStatusCode ?? 0;
   const refusal = own(REFUSALS, name);
   if (refusal) return stop(EXIT.storeRefused, asked, "refused", refusal(asked), name);
-  if (status === 429 || status >= 500 || name === "SlowDown") {
+  if (status === 429 || status >= 500 || MAY_PASS.has(name)) {
     return stop(EXIT.storeUnreachable, asked, "did not do it", [
       `it answered ${name} (${status || "no status"})${tries($metadata)}`,
       tryLater(asked),

@@ -41,11 +41,15 @@ export async function missingBackups(
   return missing;
 }
 
-/** Remembers that a backup is not to be sent as it is now. */
-export async function setAside(settings: AgentSettings, name: string, why: string): Promise<void> {
-  const others = (await readOffsiteState(settings)).setAside.filter(mark => mark.name !== name);
-  const mark = { name, changedAt: await changedAt(settings, name), why };
-  await changeOffsiteState(settings, { setAside: [...others, mark] });
+/** Remembers that a backup is not to be sent as it is now, and which of its keys stands for that in a listing. */
+export async function setAside(
+  settings: AgentSettings,
+  name: string,
+  mark: { key: string; why: string },
+): Promise<void> {
+  const others = (await readOffsiteState(settings)).setAside.filter(other => other.name !== name);
+  const entry = { name, changedAt: await changedAt(settings, name), ...mark };
+  await changeOffsiteState(settings, { setAside: [...others, entry] });
 }
 
 function thereByListing(
@@ -68,7 +72,7 @@ async function whySetAside(
   if (there.otherBytes !== null)
     return `the store has something else under its key, of ${there.otherBytes} bytes`;
   const mark = (await readOffsiteState(settings)).setAside.find(candidate => candidate.name === name);
-  if (!mark || (listed && !there.dump)) return null;
+  if (!mark || (listed && !listed.has(mark.key))) return null;
   return mark.changedAt === (await changedAt(settings, name)) ? mark.why : null;
 }
 

@@ -8,9 +8,6 @@ import type { AgentSettings, OffsiteSettings } from "./settings.ts";
 import { sendBackup } from "./store-copy.ts";
 import { type MissingBackup, missingBackups, setAside } from "./store-missing.ts";
 
-/** What is missing beyond that is left to the next run, so that one run ends. */
-const MOST_PER_RUN = 50;
-
 /** How sending to the object store came out. */
 export interface StoreOutcome {
   /** `http://store:9000/budgie-backups` */
@@ -26,6 +23,8 @@ export interface StoreOutcome {
 export interface SendOptions {
   /** With credentials that may read: what is missing is then what the store does not list. Null: what is not recorded here. */
   reader: ObjectStore | null;
+  /** What is missing beyond that is left to the next run. */
+  most: number;
   signal: AbortSignal;
 }
 
@@ -36,7 +35,7 @@ export interface SendOptions {
 export async function sendMissingToStore(
   settings: AgentSettings,
   offsite: OffsiteSettings,
-  { reader, signal }: SendOptions,
+  { reader, most, signal }: SendOptions,
   report: Reporter,
 ): Promise<StoreOutcome> {
   const outcome: StoreOutcome = { store: shownPlace(offsite), sent: [], missing: [], failure: null };
@@ -48,9 +47,12 @@ export async function sendMissingToStore(
       const missing = await missingBackups(settings, store, listed);
       outcome.missing = missing.map(({ manifest }) => manifest.file);
       const next = missing.find(({ manifest }) => !tried.has(manifest.file));
-      if (!next || tried.size === MOST_PER_RUN) break;
+      if (!next || tried.size >= most) break;
       tried.add(next.manifest.file);
-      if (!(await sendOrSetAside(settings, store, next, outcome, report, signal))) continue;
+      const failure = await sendOrSetAside(settings, store, next, report, signal);
+      outcome.failure ??= failure;
+      if (failure) continue;
+      outcome.sent.push(next.manifest.file);
       const keys = objectKeys(store.prefix, next.manifest);
       listed?.set(keys.dump, next.manifest.bytes).set(keys.manifest, 0);
     }
@@ -61,38 +63,35 @@ export async function sendMissingToStore(
   return outcome;
 }
 
-/** One backup that cannot be sent does not keep the others from it; a store that is gone does. */
+/** Returns why one backup cannot be sent: that keeps no other from it. Throws a Stop for a store that is gone, which does. */
 async function sendOrSetAside(
   settings: AgentSettings,
   store: ObjectStore,
-  backup: MissingBackup,
-  outcome: StoreOutcome,
+  { manifest, there, whySetAside }: MissingBackup,
   report: Reporter,
   signal: AbortSignal,
-): Promise<boolean> {
-  const { manifest, there, whySetAside } = backup;
-  const { file } = manifest;
+): Promise<Stop | null> {
+  const { file, bytes } = manifest;
   if (whySetAside !== null) {
-    outcome.failure ??= new Stop(
+    return new Stop(
       EXIT.unusableBackup,
       `${file} is not sent to ${store.shown}: ${whySetAside}.`,
       "If the file is good, remove the object there, then run `npx budgie push`; if it is not, delete the file.",
     );
-    return false;
   }
   try {
     await sendBackup(settings, store, manifest, there, report, signal);
+    report.done(`${file} is in ${store.shown} too (Size: ${humanSize(bytes)})`);
+    return null;
   } catch (error) {
-    if (!(error instanceof Unconfirmed) && !isUnusable(error)) throw error;
-    await setAside(settings, file, error.message.replace(/\.$/, ""));
-    outcome.failure ??= error;
-    return false;
+    if (!isOwnFault(error)) throw error;
+    const key = error instanceof Unconfirmed ? error.key : objectKeys(store.prefix, manifest).dump;
+    await setAside(settings, file, { key, why: error.message.replace(/\.$/, "") });
+    return error;
   }
-  outcome.sent.push(file);
-  report.done(`${file} is in ${store.shown} too (Size: ${humanSize(manifest.bytes)})`);
-  return true;
 }
 
-function isUnusable(error: unknown): error is Stop {
-  return error instanceof Stop && error.code === EXIT.unusableBackup;
+/** The file is not what was recorded, or the store has who knows what of it. */
+function isOwnFault(error: unknown): error is Stop {
+  return error instanceof Unconfirmed || (error instanceof Stop && error.code === EXIT.unusableBackup);
 }

@@ -108,7 +108,7 @@ async function uploadInParts(running: Upload, partBytes: number, atOnce: number)
         MultipartUpload: { Parts: received.map(completed) },
       }),
     );
-    requireComposed(answer, received);
+    requireComposed(running.key, answer, received);
     return stored(answer);
   } catch (error) {
     await client.send(new AbortMultipartUploadCommand(parts)).catch(() => undefined);

@@ -123,27 +123,27 @@ describe("the object store fails while backups are sent there or fetched", () =>
   it.each<[string, () => void, RegExp]>([
     [
       "cuts the connection in the middle of a part, every time",
-      () => faults.disturb(PART, { cutRequestAfter: 3 * MB }),
+      () => void faults.disturb(PART, { cutRequestAfter: 3 * MB }),
       /cannot be reached: it cut the connection \((ECONNRESET|EPIPE)\)/,
     ],
     [
       "answers 500 to every part",
-      () => faults.disturb(PART, { status: 500, code: "InternalError" }),
+      () => void faults.disturb(PART, { status: 500, code: "InternalError" }),
       /it answered InternalError \(500\), 4 times/,
     ],
     [
       "is overloaded from the start",
-      () => faults.disturb(/./, { status: 503, code: "SlowDown" }, 50),
+      () => void faults.disturb(/./, { status: 503, code: "SlowDown" }, 50),
       /it answered SlowDown \(503\), 4 times/,
     ],
     [
       "has every part, and does not put them together",
-      () => faults.disturb(COMPLETE, { status: 500, code: "InternalError" }),
+      () => void faults.disturb(COMPLETE, { status: 500, code: "InternalError" }),
       /InternalError \(500\)/,
     ],
     [
       "has the dump, and not its manifest",
-      () => faults.disturb(MANIFEST, { cutRequestAfter: 1 }),
+      () => void faults.disturb(MANIFEST, { cutRequestAfter: 1 }),
       /it cut the connection/,
     ],
   ])("%s: exit code 12, nothing there counts, and the next run catches up", async (_, disturb, message) => {
@@ -156,14 +156,17 @@ describe("the object store fails while backups are sent there or fetched", () =>
   });
 
   it.each<[string, () => void]>([
-    ["cuts the connection once", () => faults.disturb(PART, { cutRequestAfter: 3 * MB }, 1)],
-    ["is overloaded three times", () => faults.disturb(PART, { status: 503, code: "SlowDown" }, 3)],
-    ["loses the answer to a part", () => faults.disturb(PART, "lose answer", 1)],
-    ["loses the answer to the last request of the dump", () => faults.disturb(COMPLETE, "lose answer", 1)],
-    ["loses the answer to the manifest", () => faults.disturb(MANIFEST, "lose answer", 1)],
+    ["cuts the connection once", () => void faults.disturb(PART, { cutRequestAfter: 3 * MB }, 1)],
+    ["is overloaded three times", () => void faults.disturb(PART, { status: 503, code: "SlowDown" }, 3)],
+    ["loses the answer to a part", () => void faults.disturb(PART, "lose answer", 1)],
+    [
+      "loses the answer to the last request of the dump",
+      () => void faults.disturb(COMPLETE, "lose answer", 1),
+    ],
+    ["loses the answer to the manifest", () => void faults.disturb(MANIFEST, "lose answer", 1)],
     [
       "no longer knows the upload, once",
-      () => faults.disturb(COMPLETE, { status: 404, code: "NoSuchUpload" }, 1),
+      () => void faults.disturb(COMPLETE, { status: 404, code: "NoSuchUpload" }, 1),
     ],
   ])("%s: the backup is sent all the same, once", async (_, disturb) => {
     disturb();
@@ -181,7 +184,7 @@ describe("the object store fails while backups are sent there or fetched", () =>
     expect(await bucket.versions(dump)).toBe(1);
   });
 
-  it.each<[string, () => void | Promise<void>, RegExp]>([
+  it.each<[string, () => void, RegExp]>([
     [
       "does not know the access key",
       () => agent.giveWriter({ ...bucket.writer, accessKeyId: "unknown" }),
@@ -199,17 +202,17 @@ describe("the object store fails while backups are sent there or fetched", () =>
     ],
     [
       "says that the credentials have expired",
-      () => faults.disturb(/./, { status: 400, code: "ExpiredToken" }),
+      () => void faults.disturb(/./, { status: 400, code: "ExpiredToken" }),
       /the credentials have expired \(ExpiredToken\)/,
     ],
     [
       "does not know the bucket",
-      () => faults.disturb(/./, { status: 404, code: "NoSuchBucket" }),
+      () => void faults.disturb(/./, { status: 404, code: "NoSuchBucket" }),
       /there is no bucket backups-\w+ \(NoSuchBucket\)/,
     ],
     [
       "is a web server",
-      () => faults.disturb(/./, { page: "<!doctype html><html><body>Welcome!</body></html>" }),
+      () => void faults.disturb(/./, { page: "<!doctype html><html><body>Welcome!</body></html>" }),
       /is no S3 store/,
     ],
   ])("%s: exit code 13, and what to do", async (_, disturb, message) => {
@@ -256,8 +259,8 @@ describe("the object store fails while backups are sent there or fetched", () =>
   });
 
   it.each<[string, () => void]>([
-    ["cut twice", () => faults.disturb(DUMP, { cutAnswerAfter: 6 * MB }, 2)],
-    ["cut at its very beginning", () => faults.disturb(DUMP, { cutAnswerAfter: 1 }, 1)],
+    ["cut twice", () => void faults.disturb(DUMP, { cutAnswerAfter: 6 * MB }, 2)],
+    ["cut at its very beginning", () => void faults.disturb(DUMP, { cutAnswerAfter: 1 }, 1)],
   ])("a download that is %s goes on where it broke off", async (_, disturb) => {
     expect((await agent.run(["push"])).code).toBe(EXIT.done);
     await agent.exec(["sh", "-c", "rm /backups/*"]);
@@ -278,6 +281,24 @@ describe("the object store fails while backups are sent there or fetched", () =>
     expect((await agent.runAsReader(["pull", "latest"], bucket.reader)).code).toBe(EXIT.done);
     const here = await readFile(join(agent.directory, manifest.file));
     expect(here.equals(await readFile(join(taken.directory, manifest.file)))).toBe(true);
+  });
+
+  it("a second command waits for the first, says for whom, and sends nothing twice", async () => {
+    let goOn = () => {};
+    const held = new Promise<void>(resolve => {
+      goOn = resolve;
+    });
+    const met = faults.disturb(PART, { waitFor: held }, 1);
+    const first = agent.run(["push"]);
+    await met;
+    const second = agent.start(["push"]);
+    await second.said("Waiting for push, since ");
+    goOn();
+    expect((await first).code).toBe(EXIT.done);
+    const { code, stdout, stderr } = await second.result;
+    expect(code, stderr).toBe(EXIT.done);
+    expect(stdout).toMatch(/Waiting for push, since \d\d:\d\d:\d\d UTC, which sends copies/);
+    await requireSentOnce();
   });
 
   it("a download that stalls is taken up again after the silence", async () => {

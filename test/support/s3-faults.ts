@@ -9,6 +9,8 @@ export type Fault =
   | { cutAnswerAfter: number }
   /** This many bytes of the answer's body pass, and then nothing more, or nothing until this. */
   | { stallAnswerAfter: number; until?: Promise<unknown> }
+  /** It passes on only after this. */
+  | { waitFor: Promise<unknown> }
   /** Nothing is answered, and nothing passed on. */
   | "stall"
   /** The store does what it was asked, and its answer is lost. */
@@ -50,7 +52,10 @@ export async function startFaultyStore(store: string): Promise<FaultyStore> {
     incoming.on("error", () => undefined);
     const rule = rules.find(({ match, left }) => left > 0 && match.test(asked));
     if (rule) rule.left--;
-    treat(target, incoming, answer, rule);
+    if (rule && typeof rule.fault === "object" && "waitFor" in rule.fault) {
+      rule.met();
+      void rule.fault.waitFor.then(() => treat(target, incoming, answer));
+    } else treat(target, incoming, answer, rule);
   });
   await new Promise<void>(resolve => server.listen(0, "0.0.0.0", resolve));
   const { port } = server.address() as AddressInfo;
