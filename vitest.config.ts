@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+// The AWS SDK would advise on the Node version in the midst of every test's output.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
+
 /**
  * unit      nothing but Node: seconds.
  * postgres  a real PostgreSQL 16 in a container, one per test file.
