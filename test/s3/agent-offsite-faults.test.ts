@@ -228,6 +228,35 @@ describe("the object store fails while backups are sent there or fetched", () =>
     await requireRecovery();
   });
 
+  it("a store that has something else than what was sent is not believed, not even when the key is found taken", async () => {
+    const answerHeaders = { etag: '"00000000000000000000000000000000"', "x-amz-checksum-sha256": null };
+    faults.disturb(MANIFEST, { answerHeaders }, 1);
+    const first = await agent.run(["push"]);
+    expect(first.stderr).toMatch(
+      /does not confirm that what it has as test\/budgie_.*\.json is what was sent/,
+    );
+    expect(first.code).toBe(EXIT.storeRefused);
+    const second = await agent.run(["push"]);
+    expect(second.stderr).toMatch(/is not sent to http.*: The object store does not confirm/);
+    expect(second.code).toBe(EXIT.unusableBackup);
+    expect((await agent.run(["status"])).code).toBe(EXIT.notFine);
+    for (const key of await bucket.keys()) if (key.endsWith(".json")) await bucket.remove(key);
+    const { code, stderr } = await agent.runAsReader(["push"], bucket.reader);
+    expect(code, stderr).toBe(EXIT.done);
+    expect(await bucket.keys()).toHaveLength(2);
+    expect((await agent.runAsReader(["verify", "--remote"], bucket.reader)).code).toBe(EXIT.done);
+  });
+
+  it("a part that the store does not confirm ends the upload, and the next run sends it anew", async () => {
+    const answerHeaders = { etag: '"00000000000000000000000000000000"', "x-amz-checksum-sha256": "AAAA" };
+    faults.disturb(PART, { answerHeaders }, 1);
+    const { code, stderr } = await agent.run(["push"]);
+    expect(stderr).toContain("does not confirm that the part it received is the one that was sent");
+    expect(code).toBe(EXIT.storeRefused);
+    expect(await bucket.unfinishedUploads()).toBe(0);
+    await requireRecovery();
+  });
+
   it("`backup` with the store away: the backup is good, told and kept, and the exit code says what it lacks", async () => {
     faults.disturb(/./, { status: 503, code: "SlowDown" });
     const { code, stdout, stderr } = await agent.run(["backup"]);

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** What happens to a request on its way to a store. */
@@ -9,6 +15,8 @@ export type Fault =
   | { cutAnswerAfter: number }
   /** This many bytes of the answer's body pass, and then nothing more, or nothing until this. */
   | { stallAnswerAfter: number; until?: Promise<unknown> }
+  /** The store does what it was asked, and its answer has other headers; null takes one away. */
+  | { answerHeaders: Record<string, string | null> }
   /** It passes on only after this. */
   | { waitFor: Promise<unknown> }
   /** Nothing is answered, and nothing passed on. */
@@ -93,7 +101,7 @@ function treat(target: URL, incoming: IncomingMessage, answer: ServerResponse, r
       reply.on("end", () => (fault === "hold answer" ? rule?.met() : incoming.socket.destroy()));
       return;
     }
-    answer.writeHead(reply.statusCode ?? 500, reply.headers);
+    answer.writeHead(reply.statusCode ?? 500, headersOf(reply, fault));
     passOn(reply, answer, incoming, fault);
   });
   onward.on("error", () => incoming.socket.destroy());
@@ -110,6 +118,14 @@ function treat(target: URL, incoming: IncomingMessage, answer: ServerResponse, r
     }
   });
   incoming.on("end", () => onward.end());
+}
+
+function headersOf(reply: IncomingMessage, fault?: Fault): OutgoingHttpHeaders {
+  const changed = typeof fault === "object" && "answerHeaders" in fault ? fault.answerHeaders : {};
+  const headers = Object.entries({ ...reply.headers, ...changed });
+  return Object.fromEntries(
+    headers.filter(([, value]) => value !== null && value !== undefined),
+  ) as OutgoingHttpHeaders;
 }
 
 function passOn(
