@@ -1,5 +1,5 @@
 import { withCopiesLock } from "./copies-lock.ts";
-import { Stop } from "./exit-codes.ts";
+import { EXIT, Stop } from "./exit-codes.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { type Attempt, changeOffsiteState } from "./offsite-state.ts";
 import type { Reporter } from "./reporter.ts";
@@ -47,7 +47,10 @@ export async function sendCopies(
   });
 }
 
-/** Sends a backup that was just taken, and what else is missing. Throws a Stop when something could not be. */
+/**
+ * Sends a backup that was just taken, and what else is missing. Throws a Stop when this one could not be sent; what is wrong
+ * with others is a warning here, and the status keeps saying it.
+ */
 export async function sendTaken(settings: AgentSettings, file: string, report: Reporter): Promise<void> {
   const places = await sendCopies(settings, { operation: "backup", reader: null }, report).catch(
     (error: unknown) => {
@@ -55,13 +58,19 @@ export async function sendTaken(settings: AgentSettings, file: string, report: R
       throw error;
     },
   );
+  const { store, ssh } = places;
   const lacking = [
-    ...(places.store?.missing.includes(file) ? [places.store.store] : []),
-    ...(places.ssh?.missing.includes(file) ? [places.ssh.target] : []),
+    ...(store?.missing.includes(file) ? [store.store] : []),
+    ...(ssh?.missing.includes(file) ? [ssh.target] : []),
   ];
-  if (lacking.length > 0)
+  if (lacking.length > 0) {
     report.warn(`${file} is good in ${settings.backupDirShown}, and not in ${lacking.join(", nor in ")} yet`);
-  requireSent(places, report);
+    requireSent(places, report);
+    // Unknown is failure: it is missing, and nobody said why.
+    throw new Stop(EXIT.failed, `${file} was not sent.`, "Send it now: npx budgie push");
+  }
+  for (const { failure } of [store, ssh].filter(place => place !== null))
+    if (failure) report.warn(failure.message);
 }
 
 /** Throws a Stop when something could not be sent. Where both places failed, the second reason is a warning. */

@@ -282,6 +282,9 @@ describe("copies of the backups in an object store", () => {
     expect((await agent.run(["push"])).code).toBe(EXIT.unusableBackup);
     const status = JSON.parse((await agent.run(["status", "--json"])).stdout);
     expect(status.problems.join()).toContain(`1 backup is not in ${minio.endpoint}/${bucket.bucket}`);
+    const third = await agent.run(["backup"]);
+    expect(third.code, "a new backup is sent all the same").toBe(EXIT.done);
+    expect(third.stdout).toContain(`[!] ${rotten.file} is not sent`);
     await writeFile(local(rotten.file), text);
     expect((await agent.run(["push"])).code).toBe(EXIT.done);
   });
