@@ -82,7 +82,7 @@ describe("the object store fails while backups are sent there or fetched", () =>
   });
 
   beforeEach(async () => {
-    await agent.exec(["sh", "-c", "rm -rf /backups/* /backups/.offsite-*"]);
+    await agent.clear();
     await bucket.empty();
     faults.heal();
     faults.requests.length = 0;

@@ -75,7 +75,7 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
   });
 
   beforeEach(async () => {
-    await agent.exec(["sh", "-c", "rm -rf /backups/* /backups/.offsite-* /backups/.partial-*"]);
+    await agent.clear();
     await bucket.empty();
     faults.heal();
     for (const name of names()) await copyFile(join(taken.directory, name), join(agent.directory, name));
@@ -121,7 +121,7 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
         await requireNothingHalf();
         await requireAllSent();
         await bucket.empty();
-        await agent.exec(["sh", "-c", "rm -rf /backups/.offsite-*"]);
+        await agent.clear();
         for (const name of names()) await copyFile(join(taken.directory, name), join(agent.directory, name));
       }),
       { numRuns: 3, endOnFailure: true },

@@ -1,7 +1,7 @@
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EXIT } from "../../agent/exit-codes.ts";
 import type { Manifest } from "../../agent/manifest.ts";
 import { type AgentStore, startAgent, type TestAgent } from "../support/agent.ts";
@@ -48,16 +48,18 @@ describe("copies of the backups in an object store", () => {
     await query(
       "CREATE TABLE entries AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 1000) n",
     );
-  });
-
-  beforeEach(async () => {
     bucket = await makeBucket(minio);
     store = { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer };
     agent = await startAgent(postgres, { database: "budgie_dev", store });
   });
 
-  afterEach(() => agent.stop());
+  beforeEach(async () => {
+    await agent.clear();
+    await bucket.empty();
+  });
+
   afterAll(async () => {
+    await agent?.stop();
     await postgres?.stop();
     await minio?.stop();
   });

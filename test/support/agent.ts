@@ -49,6 +49,8 @@ export interface TestAgent {
   keepReader(reader: StoreCredentials): Promise<string>;
   /** From now on the agent has these credentials to send with. */
   giveWriter(writer: StoreCredentials): Promise<void>;
+  /** Empties the backup directory, hidden files and records included. */
+  clear(): Promise<void>;
   /** Runs any command in the agent's container. */
   exec(command: readonly string[]): Promise<CommandResult>;
   stop(): Promise<void>;
@@ -148,6 +150,10 @@ export async function startAgent(
     killed: (args, moment) => runAndKill(container, args, moment),
     run: (args, stdin) => exec(["budgie-agent", ...args], stdin),
     giveWriter,
+    clear: async () => {
+      const { code, stderr } = await exec(["sh", "-c", "rm -rf /backups/* /backups/.[!.]*"]);
+      if (code !== 0) throw new Error(`the backup directory could not be emptied: ${stderr}`);
+    },
     keepReader,
     runAsReader: async (args, reader) =>
       exec(["budgie-agent", ...args, "--reader", await keepReader(reader)]),
