@@ -58,7 +58,7 @@ export function copyIn(store: Pick<ObjectStore, "shown" | "prefix">, manifest: M
 }
 
 /** Read anew: sending took its time, and a copy over ssh is recorded in the same file. */
-export async function recordCopy(settings: AgentSettings, file: string, offsite: OffsiteCopy): Promise<void> {
+async function recordCopy(settings: AgentSettings, file: string, offsite: OffsiteCopy): Promise<void> {
   const path = join(settings.backupDir, manifestName(file) as string);
   const reading = await readManifest(path);
   if (!reading.found) return;

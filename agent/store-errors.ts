@@ -135,11 +135,6 @@ export function isUploadGone(error: unknown): boolean {
   return (error as StoreError).name === "NoSuchUpload";
 }
 
-export function isNotThere(error: unknown): boolean {
-  const { name, $metadata } = error as StoreError;
-  return name === "NoSuchKey" || (name !== "NoSuchBucket" && $metadata?.httpStatusCode === 404);
-}
-
 function tryLater({ role }: Asked): string {
   if (role === "reader") return "Then run the same command again.";
   return "The agent tries again by itself every five minutes; `npx budgie push` tries now.";
