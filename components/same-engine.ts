@@ -39,14 +39,14 @@ export function otherEngine(
 ): string | undefined {
   if (!own?.identity || !found.identity || own.identity === found.identity) return undefined;
   return [
-    `Stack ${stack} lives on another container engine than the one that answers, and so does its data. Nothing was changed.`,
+    `Stack ${stack} belongs to another container engine than the one that answers: that of its first pulumi up. Its data, if it has any yet, is there. Nothing was changed.`,
     `  its own: ${own.host} (${own.identity})`,
     `  found:   ${found.host} (${found.identity})`,
     ...(own.host === found.host
       ? ["Start its own engine at that address again."]
       : ["Use its own:", `  pulumi config set budgie:engineHost ${own.host}`]),
     "To move the stack: pulumi destroy there, which backs up and keeps the volume; then pulumi up and npx budgie restore here.",
-    "If it is the same engine after all (its machine was renamed, or it was set up anew), forget the old one:",
+    "If nothing of it is there, or it is the same engine after all (its machine was renamed), forget the old one:",
     `  pulumi state delete '${urn}'`,
   ].join("\n");
 }

@@ -31,7 +31,7 @@ it("a stack of an ordinary user's Podman is refused on root's, and goes on untou
   expect(preview.code, preview.all).toBe(0);
   expect(refused.code, refused.all).not.toBe(0);
   for (const { all } of [preview, refused]) {
-    expect(all).toContain("lives on another container engine");
+    expect(all).toContain("belongs to another container engine");
     expect(all).toContain(`its own: ${own.engine.host}`);
     expect(all).toContain(`found:   ${roots.engine.host}`);
     expect(all).toContain(`pulumi config set budgie:engineHost ${own.engine.host}`);
