@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
@@ -12,7 +12,6 @@ import type { TestPostgres } from "./postgres.ts";
 /** Where the agent finds what it is given, and the store's credentials there. */
 const SECRETS = "/run/store-secrets";
 const WRITER = "s3-writer.json";
-const IMAGE = "budgie-test-agent:latest";
 
 export interface CommandResult {
   code: number;
@@ -87,7 +86,7 @@ export async function startAgent(
   },
 ): Promise<TestAgent> {
   const docker = new Docker();
-  await buildImage(docker);
+  const image = await buildImage(docker);
   const secrets = await mkdtemp(join(tmpdir(), "budgie-secrets-"));
   const giveWriter = async (writer: StoreCredentials) => {
     const file = join(secrets, WRITER);
@@ -98,7 +97,7 @@ export async function startAgent(
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "budgie-backups-")));
   const { NetworkSettings: network } = await postgres.container.inspect();
   const container = await docker.createContainer({
-    Image: IMAGE,
+    Image: image,
     // What it sends by itself would come between what a test sends: `killed(["serve"], …)` is for that.
     ...(options.store ? { Cmd: ["sleep", "infinity"] } : {}),
     Labels: { "budgie.test": "true" },
@@ -257,14 +256,15 @@ function once(work: () => Promise<unknown>): () => Promise<unknown> {
   };
 }
 
-let built: Promise<void> | null = null;
+let built: Promise<string> | null = null;
 
-function buildImage(docker: Docker): Promise<void> {
+function buildImage(docker: Docker): Promise<string> {
   built ??= buildImageNow(docker);
   return built;
 }
 
-async function buildImageNow(docker: Docker): Promise<void> {
+/** Named by its content: tests of another checkout may run on this engine at the same time. */
+async function buildImageNow(docker: Docker): Promise<string> {
   const context = join(tmpdir(), `budgie-agent-image-${randomBytes(4).toString("hex")}`);
   await mkdir(context);
   try {
@@ -281,7 +281,10 @@ async function buildImageNow(docker: Docker): Promise<void> {
     const files = ["agent.cjs", "Dockerfile", "budgie-agent"];
     await copyFile("agent/Dockerfile", join(context, "Dockerfile"));
     await copyFile("agent/budgie-agent", join(context, "budgie-agent"));
-    const stream = await docker.buildImage({ context, src: files }, { t: IMAGE });
+    const content = createHash("sha256");
+    for (const file of files) content.update(await readFile(join(context, file)));
+    const image = `budgie-test-agent:${content.digest("hex").slice(0, 12)}`;
+    const stream = await docker.buildImage({ context, src: files }, { t: image });
     await new Promise<void>((resolve, reject) => {
       docker.modem.followProgress(stream, (error: Error | null, output: { error?: string }[]) => {
         const failure = error?.message ?? output.find(line => line.error)?.error;
@@ -289,6 +292,7 @@ async function buildImageNow(docker: Docker): Promise<void> {
         else resolve();
       });
     });
+    return image;
   } finally {
     await rm(context, { recursive: true, force: true });
   }
