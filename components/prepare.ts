@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { PROJECT_FOLDER, type Settings } from "../settings.ts";
-import { backupDirectoryPath, createBackupDirectory } from "./backup-directory.ts";
+import { backupDirectoryPath, createBackupDirectory, sharedDirectoryProblem } from "./backup-directory.ts";
 import { bucketOwnership } from "./bucket-owner.ts";
 import { type Engine, findEngine, unreachable } from "./engine.ts";
-import { httpPortProblem } from "./http-port.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
+import { type PublishedPort, portProblem } from "./published-port.ts";
 import { Refusal } from "./refusal.ts";
 import { otherEngineProblem } from "./same-engine.ts";
 import { storeLacks } from "./store-lacks.ts";
@@ -38,10 +38,13 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     if (engineProblem) refuse(engineProblem);
     const prefixProblem = await namePrefixProblem(engine, settings.namePrefix, settings.stack);
     if (prefixProblem) refuse(prefixProblem);
-    const http = { address: settings.httpAddress, port: settings.httpPort };
-    const portProblem = await httpPortProblem(engine, settings.namePrefix, http);
-    if (portProblem) refuse(portProblem);
+    for (const port of publishedPorts(settings)) {
+      const taken = await portProblem(engine, settings.namePrefix, port);
+      if (taken) refuse(taken);
+    }
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
+    const shared = await sharedDirectoryProblem(engine, settings.namePrefix, backupDirectory);
+    if (shared) refuse(shared);
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
     const bucketLook = await lookAtOwnBucket(settings);
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
@@ -50,6 +53,15 @@ export async function prepare(settings: Settings): Promise<Prepared> {
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
+}
+
+function publishedPorts({ httpAddress, httpPort, databasePort }: Settings): PublishedPort[] {
+  const api = { what: "the API", role: "backend", setting: "httpPort" } as const;
+  const database = { what: "the database", role: "database", setting: "databasePort" } as const;
+  return [
+    { ...api, address: httpAddress, port: httpPort },
+    ...(databasePort === undefined ? [] : [{ ...database, address: "127.0.0.1", port: databasePort }]),
+  ];
 }
 
 /** Another stack's bucket is refused in a preview as well: it is the same from every machine. */

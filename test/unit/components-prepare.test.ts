@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { createServer as createHttp } from "node:http";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sharedDirectoryProblem } from "../../components/backup-directory.ts";
 import type { Engine } from "../../components/engine.ts";
-import { httpPortProblem } from "../../components/http-port.ts";
 import { namePrefixProblem } from "../../components/name-prefix.ts";
+import { portProblem } from "../../components/published-port.ts";
 import { freePort } from "../support/free-port.ts";
 
 let folder: string;
@@ -65,19 +66,20 @@ function answer(path: string): unknown {
   );
 }
 
+const api = { what: "the API", role: "backend", setting: "httpPort", address: "127.0.0.1" } as const;
+const database = { what: "the database", role: "database", setting: "databasePort" } as const;
 const own = { "budgie.prefix": "budgie", "budgie.role": "backend", "budgie.stack": "dev" };
 
 describe("the API's port", () => {
   it("that is free is no problem", async () => {
-    const http = { address: "127.0.0.1", port: await freePort() };
-    expect(await httpPortProblem(engine, "budgie", http)).toBeUndefined();
+    expect(await portProblem(engine, "budgie", { ...api, port: await freePort() })).toBeUndefined();
   });
 
   it("that another program holds is refused with the setting's name", async () => {
     const port = await freePort();
     await listening(createServer(), port);
     for (const address of ["127.0.0.1", "0.0.0.0"]) {
-      expect(await httpPortProblem(engine, "budgie", { address, port })).toBe(
+      expect(await portProblem(engine, "budgie", { ...api, address, port })).toBe(
         [
           `Port ${port} of ${address}, on which the API is to be published, is taken by another program. Nothing was changed.`,
           "Stop it, or choose another port:",
@@ -90,9 +92,7 @@ describe("the API's port", () => {
   it("that another container holds is refused with the container's name", async () => {
     const port = await freePort();
     containers = [container(port, { ...own, "budgie.prefix": "other" })];
-    expect(await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port })).toContain(
-      "is taken by the container web.",
-    );
+    expect(await portProblem(engine, "budgie", { ...api, port })).toContain("is taken by the container web.");
   });
 
   it.each([true, false])(
@@ -101,22 +101,79 @@ describe("the API's port", () => {
       const port = await freePort();
       containers = [container(port, own, listed)];
       await listening(createServer(), port);
-      expect(await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port })).toBeUndefined();
+      expect(await portProblem(engine, "budgie", { ...api, port })).toBeUndefined();
     },
   );
+});
+
+describe("the database's port", () => {
+  it("that another stack's database holds is refused with its container's name", async () => {
+    const port = await freePort();
+    containers = [container(port, { ...own, "budgie.prefix": "other", "budgie.role": "database" })];
+    expect(await portProblem(engine, "budgie", { ...database, address: "127.0.0.1", port })).toBe(
+      [
+        `Port ${port} of 127.0.0.1, on which the database is to be published, is taken by the container web. Nothing was changed.`,
+        "Stop it, or choose another port:",
+        "  pulumi config set budgie:databasePort 5433",
+      ].join("\n"),
+    );
+  });
+
+  it("that this stack's own database holds is no problem, and its own API is in the way", async () => {
+    const port = await freePort();
+    containers = [container(port, { ...own, "budgie.role": "database" })];
+    await listening(createServer(), port);
+    const wanted = { ...database, address: "127.0.0.1", port };
+    expect(await portProblem(engine, "budgie", wanted)).toBeUndefined();
+    containers = [container(port, own)];
+    expect(await portProblem(engine, "budgie", wanted)).toContain("is taken by the container web.");
+  });
+});
+
+describe("the backup directory", () => {
+  const agent = (directory: string) => ({
+    "budgie.prefix": "budgie",
+    "budgie.role": "backup-agent",
+    "budgie.stack": "dev",
+    "budgie.backup-dir": directory,
+  });
+
+  it("of another stack on the same engine is refused, with one to take instead", async () => {
+    containers = [container(80, agent(join(folder, "backups")))];
+    expect(await sharedDirectoryProblem(engine, "budgie-prod", join(folder, "backups"))).toBe(
+      [
+        `The backup directory ${folder}/backups is that of the stack dev (budgie) on this container engine. Nothing was changed.`,
+        "Give this stack one of its own:",
+        "  pulumi config set budgie:backupDir ./backups-budgie-prod",
+      ].join("\n"),
+    );
+  });
+
+  it("is known by any path that leads to it, also before it exists", async () => {
+    symlinkSync(folder, join(folder, "link"));
+    containers = [container(80, agent(join(folder, "backups")))];
+    const problem = await sharedDirectoryProblem(engine, "budgie-prod", join(folder, "link", "backups"));
+    expect(problem).toContain("is that of the stack dev (budgie)");
+  });
+
+  it("of this stack, or of none, is no problem", async () => {
+    containers = [container(80, agent(join(folder, "backups")))];
+    expect(await sharedDirectoryProblem(engine, "budgie", join(folder, "backups"))).toBeUndefined();
+    expect(await sharedDirectoryProblem(engine, "budgie-prod", join(folder, "others"))).toBeUndefined();
+  });
 });
 
 describe("a port below 1024", () => {
   it("is refused on an engine that an ordinary user runs, with both ways out", async () => {
     rootless = true;
-    const problem = await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port: 80 }, 1024);
+    const problem = await portProblem(engine, "budgie", { ...api, port: 80 }, 1024);
     expect(problem).toContain("is closed to this container engine: it runs as an ordinary user");
     expect(problem).toContain("pulumi config set budgie:httpPort 8080");
     expect(problem).toContain("sudo sysctl net.ipv4.ip_unprivileged_port_start=80");
   });
 
   it("is no problem on root's engine", async () => {
-    const problem = await httpPortProblem(engine, "budgie", { address: "127.0.0.1", port: 1 }, 1024);
+    const problem = await portProblem(engine, "budgie", { ...api, port: 1 }, 1024);
     expect(problem).toBeUndefined();
   });
 });

@@ -4,36 +4,50 @@ import { connect, createServer } from "node:net";
 import type Docker from "dockerode";
 import { type Engine, engineClient, engineTraits, isLocal } from "./engine.ts";
 
+/** A port of the engine's machine that one container of the stack is to be published on. */
+export interface PublishedPort {
+  /** What is published there, as a sentence has it. */
+  what: "the API" | "the database";
+  role: "backend" | "database";
+  setting: "httpPort" | "databasePort";
+  address: string;
+  port: number;
+}
+
+/** What the ways out suggest. */
+const ANOTHER = { httpPort: 8080, databasePort: 5433 } as const;
+
 /**
- * Says who stands in the way when the API's port is taken, and nothing when it is free, or held by this stack's own API.
- * The port of an engine on another machine cannot be tried from here; the engine itself then says so.
+ * Says who stands in the way when the port is taken, and nothing when it is free, or held by this stack's own container. The
+ * port of an engine on another machine cannot be tried from here; the engine itself then says so.
  */
-export async function httpPortProblem(
+export async function portProblem(
   engine: Engine,
   namePrefix: string,
-  http: { address: string; port: number },
+  wanted: PublishedPort,
   firstOpen = firstOrdinaryPort(),
 ): Promise<string | undefined> {
   if (!isLocal(engine.host) || !engine.reachable) return undefined;
   const client = engineClient(engine.host);
-  if (await ownApiHolds(client, namePrefix, http.port)) return undefined;
-  const closed = await closedToRootless(engine, http.port, firstOpen);
+  const { address, port, what, setting } = wanted;
+  if (await ownHolds(client, namePrefix, wanted)) return undefined;
+  const closed = await closedToRootless(engine, wanted, firstOpen);
   if (closed) return closed;
   const holder = (await client.listContainers()).find(({ Ports: ports }) =>
-    ports.some(port => port.PublicPort === http.port && overlaps(port.IP, http.address)),
+    ports.some(held => held.PublicPort === port && overlaps(held.IP, address)),
   );
-  if (!holder && !(await isTaken(http.address, http.port))) return undefined;
+  if (!holder && !(await isTaken(address, port))) return undefined;
   const who = holder ? `the container ${holder.Names[0]?.slice(1)}` : "another program";
   return [
-    `Port ${http.port} of ${http.address}, on which the API is to be published, is taken by ${who}. Nothing was changed.`,
+    `Port ${port} of ${address}, on which ${what} is to be published, is taken by ${who}. Nothing was changed.`,
     "Stop it, or choose another port:",
-    "  pulumi config set budgie:httpPort 8080",
+    `  pulumi config set budgie:${setting} ${ANOTHER[setting]}`,
   ].join("\n");
 }
 
-/** By what it was made with: between two restarts of an API that does not stay up, the engine lists no port. */
-async function ownApiHolds(client: Docker, namePrefix: string, port: number): Promise<boolean> {
-  const label = [`budgie.prefix=${namePrefix}`, "budgie.role=backend"];
+/** By what it was made with: between two restarts of a container that does not stay up, the engine lists no port. */
+async function ownHolds(client: Docker, namePrefix: string, { role, port }: PublishedPort): Promise<boolean> {
+  const label = [`budgie.prefix=${namePrefix}`, `budgie.role=${role}`];
   // Not filtered by the engine: Podman answers 500 to a status that it does not know, and `restarting` is one.
   const listed = await client.listContainers({ all: true, filters: { label } });
   const own = listed.find(({ State: state }) => state === "running" || state === "restarting");
@@ -46,14 +60,14 @@ async function ownApiHolds(client: Docker, namePrefix: string, port: number): Pr
 /** An engine that an ordinary user runs opens ports as that user: from 1024 on, unless the machine was told otherwise. */
 async function closedToRootless(
   engine: Engine,
-  port: number,
+  { port, what, setting }: PublishedPort,
   firstOpen: number,
 ): Promise<string | undefined> {
   if (port >= firstOpen || !(await engineTraits(engine)).rootless) return undefined;
   return [
-    `Port ${port}, on which the API is to be published, is closed to this container engine: it runs as an ordinary user, and the first port of those is ${firstOpen}. Nothing was changed.`,
+    `Port ${port}, on which ${what} is to be published, is closed to this container engine: it runs as an ordinary user, and the first port of those is ${firstOpen}. Nothing was changed.`,
     "Choose another port, or open this one:",
-    "  pulumi config set budgie:httpPort 8080",
+    `  pulumi config set budgie:${setting} ${ANOTHER[setting]}`,
     `  sudo sysctl net.ipv4.ip_unprivileged_port_start=${port}`,
   ].join("\n");
 }
