@@ -12,7 +12,7 @@ import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
 const { stack, namePrefix, destroyGraceSeconds } = settings;
-const { engine, backupDirectory, bucketLook, storeLacks } = await prepare(settings);
+const { engine, dropped, backupDirectory, bucketLook, storeLacks } = await prepare(settings);
 
 // The provider would follow DOCKER_CONTEXT past the engine that was found.
 const provider = new docker.Provider("engine", { host: engine.host, context: "" });
@@ -26,7 +26,7 @@ const network = new docker.Network(
   },
   { provider, ignoreChanges: spelling(engine.kind).networkIgnores },
 );
-const place: Place = { engine, network, stack, namePrefix };
+const place: Place = { engine, network, stack, namePrefix, dropped };
 
 const db = new Database(
   "database",
@@ -36,6 +36,7 @@ const db = new Database(
     password: settings.databasePassword,
     port: settings.databasePort,
     destroyGraceSeconds,
+    memoryMegabytes: settings.databaseMemoryMegabytes,
   },
   onEngine,
 );
@@ -52,6 +53,7 @@ const agent = new BackupAgent(
     format: settings.backupFormat,
     policy: settings.backupPolicy,
     destroyGraceSeconds,
+    databaseMemoryMegabytes: settings.databaseMemoryMegabytes,
     bucket,
     storeLacks,
     ssh: settings.ssh,

@@ -57,6 +57,7 @@ export interface Settings {
   backupPolicy: BackupPolicy;
   engineHost: string | undefined;
   destroyGraceSeconds: number;
+  databaseMemoryMegabytes: number;
   objectStore: ObjectStoreSettings;
   ssh: SshSettings | undefined;
 }
@@ -158,6 +159,11 @@ const definitions = {
     allowed: "a whole number of seconds from 60 to 3600",
     example: "60",
   },
+  databaseMemoryMegabytes: {
+    schema: integer(512, 1_048_576),
+    allowed: "a whole number of megabytes from 512 to 1048576",
+    example: "2048",
+  },
   ...backupPolicyDefinitions,
   ...offsiteDefinitions,
 } satisfies Record<string, SettingDefinition>;
@@ -241,6 +247,7 @@ function toSettings(values: Values, stack: string): Settings {
     backupPolicy: toBackupPolicy(values),
     engineHost: values.engineHost,
     destroyGraceSeconds: values.destroyGraceSeconds,
+    databaseMemoryMegabytes: values.databaseMemoryMegabytes,
     objectStore: toObjectStore(values),
     ssh: toSsh(values),
   };

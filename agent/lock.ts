@@ -48,13 +48,18 @@ export async function withLock<T>(
   }
 }
 
-async function heldByAnother(session: pg.Client, settings: AgentSettings): Promise<Stop> {
+/** Which operation is at work, or null. */
+export async function lockHolder(session: pg.Client): Promise<string | null> {
   const { rows } = await session.query<{ application_name: string }>(
     `SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
       WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND granted`,
     [...LOCK],
   );
-  const holder = rows[0]?.application_name ?? "an operation that has just ended";
+  return rows[0]?.application_name ?? null;
+}
+
+async function heldByAnother(session: pg.Client, settings: AgentSettings): Promise<Stop> {
+  const holder = (await lockHolder(session)) ?? "an operation that has just ended";
   return new Stop(
     EXIT.busy,
     `Another operation is at work on ${settings.database}: ${holder}.`,

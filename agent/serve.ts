@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { agentStops, keepSendingCopies } from "./copies-loop.ts";
+import { keepJudgingHealth } from "./health.ts";
 import { removeLeftoverReaders } from "./reader.ts";
 import { terminalReporter } from "./reporter.ts";
 import { keepTakingBackups } from "./scheduled-backup.ts";
@@ -22,6 +23,7 @@ export async function serve(settings: AgentSettings): Promise<void> {
   const stop = new AbortController();
   const sending = keepSendingCopies(settings, report, stop.signal);
   const backingUp = keepTakingBackups(settings, report, stop.signal);
+  void keepJudgingHealth(settings, stop.signal);
   const keepAlive = setInterval(() => undefined, 1 << 30);
   await new Promise<void>(resolve => {
     process.once("SIGTERM", resolve);

@@ -4,6 +4,7 @@ import { freeBytes, RESERVED_BYTES } from "./durable-file.ts";
 import { Stop } from "./exit-codes.ts";
 import { checkIdentity } from "./identity.ts";
 import { type LastRun, readLastRun } from "./last-run.ts";
+import { lockHolder } from "./lock.ts";
 import { type NextBackup, readNextBackup, scheduleWarnings, staleBefore } from "./schedule-status.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -39,14 +40,14 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
     const { systemIdentifier, databaseBytes, tables } = facts;
     return { name: settings.database, systemIdentifier, bytes: databaseBytes, tables };
   });
-  const aside = await attempt(problems, () => listPrevious(settings));
+  const server = await attempt(problems, () => askServer(settings));
   const newest = await attempt(problems, () => newestGood(settings));
   const all = (await attempt(problems, () => listBackups(settings))) ?? [];
   const free = (await attempt(problems, () => freeBytes(settings.backupDir))) ?? 0;
   const lastRun = await readLastRun(settings);
   problems.push(
     ...judgeBackups(newest?.manifest.finishedAt ?? null, now, staleBefore(settings, now)),
-    ...judgeLastRun(lastRun),
+    ...(lastRun?.outcome === "running" && server?.atWork ? [] : judgeLastRun(lastRun)),
   );
   const drilling = await userOfPlace("drill");
   if (drilling === null) problems.push(...judgeLastRun(await readLastRun(settings, "drill")));
@@ -62,7 +63,7 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
     warnings: [...scheduleWarnings(settings), ...copiesWarnings(settings), ...strangers(flawed)],
     stack: settings.stack,
     database,
-    previousDatabases: aside ?? [],
+    previousDatabases: server?.aside ?? [],
     backups: {
       directory: settings.backupDirShown,
       count: all.length - flawed.length,
@@ -111,10 +112,12 @@ export function judgeLastRun(run: LastRun | null): string[] {
   return [];
 }
 
-async function listPrevious(settings: AgentSettings): Promise<string[]> {
+/** The databases that restores set aside, and whether an operation is at work at this moment. */
+async function askServer(settings: AgentSettings): Promise<{ aside: string[]; atWork: boolean }> {
   const session = await connectToMaintenance(settings, "budgie status");
   try {
-    return await previousDatabases(session, settings.database);
+    const aside = await previousDatabases(session, settings.database);
+    return { aside, atWork: (await lockHolder(session)) !== null };
   } finally {
     await session.end();
   }

@@ -2,9 +2,12 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { BackendSource } from "../settings.ts";
 import { bundle } from "./bundle.ts";
+import { capabilities } from "./capabilities.ts";
 import { contextHash } from "./content-hash.ts";
 import type { DatabaseConnection } from "./database.ts";
 import { spelling } from "./engine.ts";
+import { healthcheck } from "./healthcheck.ts";
+import { memoryLimit } from "./memory-limit.ts";
 import { generatedSecret } from "./password.ts";
 import { containerBase, containerOptions, type Place } from "./place.ts";
 import { step } from "./step.ts";
@@ -33,6 +36,7 @@ const PASSWORD_FILE = "/run/secrets/db-password";
 const SESSION_SECRET_FILE = "/run/secrets/session-secret";
 /** Requests under way may end; the database is asked for more. */
 const DESTROY_GRACE_SECONDS = 20;
+const MEMORY_MEGABYTES = 512;
 
 /** Budgie's API. */
 export class Backend extends pulumi.ComponentResource {
@@ -134,13 +138,27 @@ function createContainer(
       ],
       uploads: secrets.uploads,
       ports: [{ internal: PORT, external: http.port, ip: http.address }],
-      capabilities: { drops: ["ALL"] },
+      // The image of backend/ starts as the user `node`.
+      capabilities: capabilities(),
+      ...memoryLimit(MEMORY_MEGABYTES),
+      healthcheck: answersHealth(),
       // Process 1 gets no signal that it does not ask for; Budgie's own API asks for none.
       init: true,
       destroyGraceSeconds: DESTROY_GRACE_SECONDS,
     },
     containerOptions(place, parent, [database.ready, args.after]),
   );
+}
+
+/**
+ * The API asks the database each time. The request is Node's, because that is what an image of Budgie's API is sure to have;
+ * the exit code is a failure until the answer is there.
+ */
+function answersHealth() {
+  const url = `http://127.0.0.1:${PORT}/health`;
+  const ask = `process.exitCode=1;require("http").get("${url}",a=>process.exit(a.statusCode===200?0:1))`;
+  const command = ["node", "-e", ask];
+  return healthcheck(command, { everySeconds: 30, timeoutSeconds: 10, startSeconds: 90, retries: 3 });
 }
 
 /** As files that the API's unprivileged user can read, or, where the operator chose so, in the environment. */

@@ -2,8 +2,11 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { BackupPolicy } from "./backup-policy-settings.ts";
 import { bundle } from "./bundle.ts";
+import { capabilities } from "./capabilities.ts";
 import type { DatabaseConnection } from "./database.ts";
 import { spelling } from "./engine.ts";
+import { healthcheck } from "./healthcheck.ts";
+import { memoryLimit } from "./memory-limit.ts";
 import type { SshSettings } from "./offsite-settings.ts";
 import type { OffsiteStore } from "./offsite-store.ts";
 import { containerBase, containerOptions, type Place } from "./place.ts";
@@ -20,6 +23,7 @@ export interface BackupAgentArgs {
   policy: BackupPolicy;
   /** How many seconds a backup that is being written gets to end. */
   destroyGraceSeconds: number;
+  databaseMemoryMegabytes: number;
   /** The bucket that every backup is sent to. @default none */
   bucket?: OffsiteStore | undefined;
   /** What the bucket's store does not do, one sentence each, for the status. */
@@ -32,13 +36,8 @@ const PASSFILE = "/run/secrets/pgpass";
 const S3_WRITER_FILE = "/run/secrets/s3-writer.json";
 const SSH_KEY_FILE = "/run/secrets/ssh-key";
 const BACKUPS = "/backups";
-/**
- * Files belong to the backup directory's owner, and a throw-away server runs as its own user. Spelt as the engine reads
- * them back: without CAP_ the container would be replaced after every refresh.
- */
-const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL"].map(
-  name => `CAP_${name}`,
-);
+/** What the agent itself needs, beside a throw-away server that is given as much as the database has. */
+const OWN_MEMORY_MEGABYTES = 512;
 
 /** The container beside the database in which every backup and restore happens. */
 export class BackupAgent extends pulumi.ComponentResource {
@@ -68,7 +67,7 @@ function createImage(name: string, place: Place, parent: pulumi.Resource): docke
   const { context, hash } = bundle("agent", {
     entry: "agent/main.ts",
     file: "agent.cjs",
-    beside: ["agent/Dockerfile", "agent/budgie-agent"],
+    beside: ["agent/Dockerfile", "agent/budgie-agent", "agent/budgie-healthy"],
   });
   return new docker.RemoteImage(
     `${name}-image`,
@@ -118,12 +117,26 @@ function createContainer(
         ...offsite.uploads,
       ],
       volumes: [{ hostPath: args.backupDir, containerPath: BACKUPS, ...spelling(place.engine.kind).bind }],
-      capabilities: { drops: ["ALL"], adds: CAPABILITIES },
+      // It runs as root: files are given to the backup directory's owner, a throw-away server becomes the user postgres.
+      capabilities: capabilities("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"),
+      ...memoryLimit(args.databaseMemoryMegabytes + OWN_MEMORY_MEGABYTES),
+      healthcheck: judgesItselfFine(),
       init: true,
       destroyGraceSeconds: args.destroyGraceSeconds,
     },
     containerOptions(place, parent, [database.ready, ...(args.bucket?.ready ?? [])]),
   );
+}
+
+/** The agent writes down what `npx budgie status` would say; this looks at that, which costs next to nothing. */
+function judgesItselfFine() {
+  // The first backup has to be taken before all is well.
+  return healthcheck(["budgie-healthy"], {
+    everySeconds: 30,
+    timeoutSeconds: 5,
+    startSeconds: 300,
+    retries: 5,
+  });
 }
 
 function policyOf({ schedule, timeZone, jitterSeconds, keep }: BackupPolicy): string[] {

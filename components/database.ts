@@ -1,6 +1,9 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { capabilities } from "./capabilities.ts";
 import { spelling } from "./engine.ts";
+import { healthcheck } from "./healthcheck.ts";
+import { memoryLimit } from "./memory-limit.ts";
 import { generatedSecret } from "./password.ts";
 import { containerBase, containerOptions, labelsOf, type Place } from "./place.ts";
 import { step } from "./step.ts";
@@ -18,6 +21,7 @@ export interface DatabaseArgs {
    * `up`: it must be deployed before it helps.
    */
   destroyGraceSeconds: number;
+  memoryMegabytes: number;
 }
 
 /** How others reach a database. */
@@ -124,7 +128,11 @@ function createContainer(
       uploads: [initialPassword(name, parent)],
       volumes: [{ volumeName: volume.name, containerPath: "/var/lib/postgresql/data" }],
       ports: args.port === undefined ? [] : [{ internal: PORT, external: args.port, ip: "127.0.0.1" }],
-      healthcheck: healthcheck(args.databaseName),
+      healthcheck: answersQueries(args.databaseName),
+      // The image starts as root, to make the volume the user postgres' own, and becomes that user.
+      capabilities: capabilities("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"),
+      ...memoryLimit(args.memoryMegabytes),
+      // Parallel queries and index builds share their memory there; it counts against the limit.
       shmSize: 256,
       destroyGraceSeconds: args.destroyGraceSeconds,
       // Anonymous volumes are not ours to remove with the container that holds the data.
@@ -149,16 +157,9 @@ function initialPassword(name: string, parent: pulumi.Resource) {
 
 /**
  * A query over TCP, on the right database: `pg_isready` says yes for a database that does not exist, and the socket is open
- * while the image still prepares a new volume. Every field is set, because the engines fill in different ones; and no word of
- * the command has a space in it, because Podman cuts it there.
+ * while the image still prepares a new volume.
  */
-function healthcheck(database: string) {
-  return {
-    tests: ["CMD", "psql", "-XAtq", "-h", "127.0.0.1", "-U", USER, "-d", database, "-c", "values(1)"],
-    interval: "10s",
-    timeout: "5s",
-    startPeriod: "30s",
-    startInterval: "0s",
-    retries: 3,
-  };
+function answersQueries(database: string) {
+  const command = ["psql", "-XAtq", "-h", "127.0.0.1", "-U", USER, "-d", database, "-c", "values(1)"];
+  return healthcheck(command, { everySeconds: 10, timeoutSeconds: 5, startSeconds: 30, retries: 3 });
 }

@@ -85,7 +85,11 @@ export interface EngineTraits {
   identity: string;
   /** Whether an ordinary user runs it, with that user's rights. */
   rootless: boolean;
+  /** Inputs of containers that it takes and does not carry out, because the kernel does not let it. */
+  dropped: DroppedInput[];
 }
+
+export type DroppedInput = "memory" | "memorySwap";
 
 interface Info {
   ID?: string;
@@ -95,10 +99,21 @@ interface Info {
   Rootless?: boolean;
   /** Docker has it in here. */
   SecurityOptions?: string[] | null;
+  MemoryLimit?: boolean;
+  SwapLimit?: boolean;
+  CgroupVersion?: string;
 }
 
-/** Throws when an engine that answers does not say who it is. */
-export async function engineTraits({ host, kind }: Engine): Promise<EngineTraits> {
+const asked = new WeakMap<Engine, Promise<EngineTraits>>();
+
+/** Asks once. Throws when an engine that answers does not say who it is. */
+export function engineTraits(engine: Engine): Promise<EngineTraits> {
+  const traits = asked.get(engine) ?? askTraits(engine);
+  asked.set(engine, traits);
+  return traits;
+}
+
+async function askTraits({ host, kind }: Engine): Promise<EngineTraits> {
   const nameless = (why: string) =>
     new Error(`The container engine at ${host} does not say which one it is${why}.`);
   const info: Info = await withDeadline(engineClient(host).info(), INFO_MS).catch(error => {
@@ -109,7 +124,15 @@ export async function engineTraits({ host, kind }: Engine): Promise<EngineTraits
   const folder = info.Name && info.DockerRootDir && `${info.Name}:${info.DockerRootDir}`;
   const identity = kind === "podman" ? folder : info.ID;
   if (!identity) throw nameless("");
-  return { identity, rootless: info.Rootless || info.SecurityOptions?.includes("name=rootless") || false };
+  const rootless = info.Rootless || info.SecurityOptions?.includes("name=rootless") || false;
+  return { identity, rootless, dropped: droppedInputs(info, rootless) };
+}
+
+/** Many small machines start without the kernel's accounting of memory, or of what is swapped out. */
+function droppedInputs(info: Info, rootless: boolean): DroppedInput[] {
+  const powerless = rootless && info.CgroupVersion === "1";
+  if (powerless || info.MemoryLimit === false) return ["memory", "memorySwap"];
+  return info.SwapLimit === false ? ["memorySwap"] : [];
 }
 
 /** Everything that Podman wants spelt differently, and everything it reads back otherwise than it was written. */

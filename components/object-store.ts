@@ -1,6 +1,9 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { capabilities } from "./capabilities.ts";
 import { spelling } from "./engine.ts";
+import { healthcheck } from "./healthcheck.ts";
+import { memoryLimit } from "./memory-limit.ts";
 import type { Credentials, ObjectStoreSettings } from "./offsite-settings.ts";
 import { keyPrefix, type OffsiteStore } from "./offsite-store.ts";
 import { generatedSecret } from "./password.ts";
@@ -17,6 +20,14 @@ const DATA = "/data";
 const ROOT_FILE = "/run/secrets/object-store-root.env";
 /** Requests under way may end. */
 const DESTROY_GRACE_SECONDS = 20;
+const MEMORY_MEGABYTES = 1024;
+/** Asks whether objects can be written, not only whether the server is there. Which of the two an image has differs. */
+const HEALTHCHECK = `#!/bin/sh
+url=http://127.0.0.1:${PORT}/minio/health/cluster
+if command -v curl >/dev/null; then exec curl -fsS -o /dev/null "$url"; fi
+exec wget -q -O /dev/null "$url"
+`;
+const HEALTHCHECK_FILE = "/usr/local/bin/budgie-healthy";
 
 /** An S3-compatible server (MinIO) in a container, reached from the stack's own network alone, on a volume that outlives it. */
 export class ObjectStore extends pulumi.ComponentResource {
@@ -79,9 +90,20 @@ function createContainer(
       image: image.imageId,
       command: ["minio", "server", DATA],
       envs: [`MINIO_CONFIG_ENV_FILE=${ROOT_FILE}`, "MINIO_BROWSER=off", "MINIO_UPDATE=off"],
-      uploads: [{ file: ROOT_FILE, content: rootFile(root), permissions: "0400" }],
+      uploads: [
+        { file: ROOT_FILE, content: rootFile(root), permissions: "0400" },
+        { file: HEALTHCHECK_FILE, content: HEALTHCHECK, permissions: "0555" },
+      ],
       volumes: [{ volumeName: createVolume(name, place, parent).name, containerPath: DATA }],
-      capabilities: { drops: ["ALL"] },
+      // The image runs as root, which without a capability is a user like any other that owns its files.
+      capabilities: capabilities(),
+      ...memoryLimit(MEMORY_MEGABYTES),
+      healthcheck: healthcheck([HEALTHCHECK_FILE], {
+        everySeconds: 30,
+        timeoutSeconds: 10,
+        startSeconds: 60,
+        retries: 3,
+      }),
       destroyGraceSeconds: DESTROY_GRACE_SECONDS,
       // Anonymous volumes are not ours to remove with the container that holds the data.
       removeVolumes: false,

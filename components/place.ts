@@ -1,6 +1,6 @@
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
-import { type Engine, spelling } from "./engine.ts";
+import { type DroppedInput, type Engine, spelling } from "./engine.ts";
 import { labelledWith } from "./ignored-inputs.ts";
 
 /** Where a stack's containers live and what they have in common. */
@@ -10,6 +10,8 @@ export interface Place {
   /** The stack's name, e.g. dev. */
   stack: string;
   namePrefix: string;
+  /** What the engine does not carry out, and so reads back otherwise. */
+  dropped: readonly DroppedInput[];
 }
 
 export type Role = "database" | "backend" | "backup-agent" | "object-store";
@@ -38,7 +40,7 @@ export function containerOptions(
   parent: pulumi.Resource,
   dependsOn: pulumi.Resource[] = [],
 ): pulumi.CustomResourceOptions {
-  const { containerIgnores } = spelling(place.engine.kind);
+  const containerIgnores = [...spelling(place.engine.kind).containerIgnores, ...place.dropped];
   return {
     parent,
     dependsOn,

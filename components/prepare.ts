@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { PROJECT_FOLDER, type Settings } from "../settings.ts";
 import { backupDirectoryPath, createBackupDirectory, sharedDirectoryProblem } from "./backup-directory.ts";
 import { bucketOwnership } from "./bucket-owner.ts";
-import { type Engine, findEngine, unreachable } from "./engine.ts";
+import { type DroppedInput, type Engine, engineTraits, findEngine, unreachable } from "./engine.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
 import { type PublishedPort, portProblem } from "./published-port.ts";
 import { Refusal } from "./refusal.ts";
@@ -11,6 +11,8 @@ import { storeLacks } from "./store-lacks.ts";
 
 export interface Prepared {
   engine: Engine;
+  /** What the engine does not carry out; nothing when it did not answer. */
+  dropped: readonly DroppedInput[];
   /** Absolute, on the engine's machine. */
   backupDirectory: string;
   bucketLook: BucketLook;
@@ -49,7 +51,8 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     const bucketLook = await lookAtOwnBucket(settings);
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
-    return { engine, backupDirectory, bucketLook, storeLacks: lacks };
+    const { dropped } = engine.reachable ? await engineTraits(engine) : { dropped: [] };
+    return { engine, dropped, backupDirectory, bucketLook, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }

@@ -7,7 +7,10 @@ import {
   bucketIsPrivate,
   bucketIsVersioned,
 } from "./bucket.ts";
+import { containersAreChecked } from "./container-healthcheck.ts";
 import { logsAreRotated } from "./container-log.ts";
+import { memoryIsLimited } from "./container-memory.ts";
+import { capabilitiesAreDropped, noNewPrivileges } from "./container-privileges.ts";
 import { containersRestart } from "./container-restart.ts";
 import { noSecretsInEnvironment } from "./container-secrets.ts";
 import { databaseIsOnAVolume, volumesAreNotReplaced } from "./data-volume.ts";
@@ -24,6 +27,10 @@ export const policies: Policies = [
   imagesDoNotMove,
   containersRestart,
   logsAreRotated,
+  containersAreChecked,
+  memoryIsLimited,
+  capabilitiesAreDropped,
+  noNewPrivileges,
   bucketIsNeverEmptied,
   bucketIsNotShared,
   bucketIsPrivate,

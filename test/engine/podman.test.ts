@@ -41,9 +41,16 @@ describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
     await stack.sql("CREATE TABLE household AS VALUES ('rent'), ('food')");
     await stack.sql("ALTER TABLE household RENAME column1 TO name");
     await stack.requireNoChange();
-    expect(await healthcheck(podman.engine.host, `${stack.prefix}-db`)).toBe("healthy");
 
     await budgie("backup");
+    for (const service of ["db", "backend", "backup", "object-store"]) {
+      await expect
+        .poll(() => healthcheck(podman.engine.host, `${stack.prefix}-${service}`), {
+          timeout: 30_000,
+          message: service,
+        })
+        .toBe("healthy");
+    }
     expect(await budgie("list")).toMatch(/budgie_\d{8}_\d{6}\.sql/);
     await budgie("verify", "all");
     await budgie("status");

@@ -278,9 +278,9 @@ async function buildImageNow(docker: Docker): Promise<string> {
       outfile: join(context, "agent.cjs"),
       logLevel: "error",
     });
-    const files = ["agent.cjs", "Dockerfile", "budgie-agent"];
-    await copyFile("agent/Dockerfile", join(context, "Dockerfile"));
-    await copyFile("agent/budgie-agent", join(context, "budgie-agent"));
+    const beside = ["Dockerfile", "budgie-agent", "budgie-healthy"];
+    for (const file of beside) await copyFile(join("agent", file), join(context, file));
+    const files = ["agent.cjs", ...beside];
     const content = createHash("sha256");
     for (const file of files) content.update(await readFile(join(context, file)));
     const image = `budgie-test-agent:${content.digest("hex").slice(0, 12)}`;

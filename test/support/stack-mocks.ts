@@ -41,6 +41,7 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:keepMonths": "12",
   "budgie:engineHost": "",
   "budgie:destroyGraceSeconds": "60",
+  "budgie:databaseMemoryMegabytes": "1024",
   "budgie:objectStore": "local",
   "budgie:bucket": "",
   "budgie:region": "us-east-1",

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findEngine, isLocal, spelling, unreachable } from "../../components/engine.ts";
+import { engineTraits, findEngine, isLocal, spelling, unreachable } from "../../components/engine.ts";
 
 let home: string;
 const servers: Server[] = [];
@@ -19,11 +19,11 @@ afterEach(async () => {
 });
 
 /** Something that answers at a socket as an engine does. */
-async function engineAt(path: string, component: string): Promise<string> {
+async function engineAt(path: string, component: string, info: object = {}): Promise<string> {
   mkdirSync(join(path, ".."), { recursive: true });
   const server = createServer((_, response) => {
     response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ Components: [{ Name: component }] }));
+    response.end(JSON.stringify({ Components: [{ Name: component }], ...info }));
   });
   servers.push(server);
   await new Promise<void>(resolve => server.listen(path, resolve));
@@ -92,6 +92,20 @@ describe("the engine", () => {
       `No container engine answers at unix://${path} (no answer in time).`,
     );
   }, 9_000);
+});
+
+describe("limits of memory", () => {
+  it.each([
+    ["are kept", {}, []],
+    ["are kept", { MemoryLimit: true, SwapLimit: true }, []],
+    ["leave out what is swapped out", { MemoryLimit: true, SwapLimit: false }, ["memorySwap"]],
+    ["are dropped", { MemoryLimit: false, SwapLimit: false }, ["memory", "memorySwap"]],
+    ["are dropped", { Rootless: true, CgroupVersion: "1", MemoryLimit: true }, ["memory", "memorySwap"]],
+    ["are kept", { Rootless: true, CgroupVersion: "2", MemoryLimit: true, SwapLimit: true }, []],
+  ])("%s by an engine that says %o", async (_, info, dropped) => {
+    const host = await engineAt(join(home, "a.sock"), "Engine", { ID: "ABCD", ...info });
+    expect((await engineTraits({ host, kind: "docker", reachable: true })).dropped).toEqual(dropped);
+  });
 });
 
 describe("what differs between engines", () => {

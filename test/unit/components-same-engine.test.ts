@@ -79,7 +79,7 @@ describe("a stack", () => {
     const engine = await engineAt("docker.sock", "docker", () => ({ ID: id }));
     await otherEngineProblem(engine, "dev");
     id = "EFGH";
-    const problem = await otherEngineProblem(engine, "dev");
+    const problem = await otherEngineProblem({ ...engine }, "dev");
     expect(problem).toContain("Start its own engine at that address again.");
     expect(problem).not.toContain("config set");
   });

@@ -76,6 +76,46 @@ describe("every container", () => {
     expect(one(resources, "database-container").inputs.destroyGraceSeconds).toBe(60);
   });
 
+  it("is checked for more than that its process lives, with every field set, so that no engine fills one in", () => {
+    for (const { name, inputs } of containers(plain)) {
+      const { tests, interval, timeout, startPeriod, startInterval, retries } = inputs.healthcheck;
+      expect(tests[0], name).toBe("CMD");
+      for (const duration of [interval, timeout, startPeriod, startInterval])
+        expect(duration, name).toMatch(/^(\d+m)?\d+s$/);
+      expect(retries, name).toBeGreaterThan(1);
+    }
+  });
+
+  it("has no capability but those for files and users, and only where the image starts as root", () => {
+    const added = Object.fromEntries(
+      containers(plain).map(({ name, inputs }) => {
+        expect(inputs.capabilities.drops).toEqual(["ALL"]);
+        return [name, inputs.capabilities.adds];
+      }),
+    );
+    const forFiles = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"];
+    expect(added).toEqual({
+      "database-container": [...forFiles, "CAP_SETGID", "CAP_SETUID"],
+      "backup-agent-container": [...forFiles, "CAP_KILL", "CAP_SETGID", "CAP_SETUID"],
+      "backend-container": undefined,
+      "object-store-container": undefined,
+    });
+  });
+
+  it("may take so much memory, none of it swapped out; the agent more than the database", async () => {
+    const { resources } = await runProgram({ "budgie:databaseMemoryMegabytes": "2048" });
+    const limits = containers(resources).map(({ name, inputs }) => {
+      expect(inputs.memorySwap, name).toBe(inputs.memory);
+      return [name, inputs.memory];
+    });
+    expect(Object.fromEntries(limits)).toEqual({
+      "database-container": 2048,
+      "backup-agent-container": 2560,
+      "backend-container": 512,
+      "object-store-container": 1024,
+    });
+  });
+
   it("carries the labels by which the operator's commands find it", async () => {
     const { resources } = await runProgram({ "budgie:namePrefix": "other", "budgie:httpPort": "8080" });
     const expected = { "budgie.stack": "dev", "budgie.prefix": "other" };
@@ -295,9 +335,9 @@ describe("on Podman", () => {
     for (const { inputs } of containers(resources)) expect(inputs.restart).toBe("always");
   });
 
-  it("no word of the healthcheck has a space in it: Podman would cut it there", () => {
-    for (const word of one(plain, "database-container").inputs.healthcheck.tests)
-      expect(word).not.toContain(" ");
+  it("no word of a healthcheck has a space in it: Podman would cut it there", () => {
+    const words = containers(plain).flatMap(({ inputs }) => inputs.healthcheck.tests as string[]);
+    for (const word of words) expect(word).not.toContain(" ");
   });
 });
 

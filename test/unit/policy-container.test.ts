@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { containersAreChecked } from "../../policy/container-healthcheck.ts";
 import { logsAreRotated } from "../../policy/container-log.ts";
+import { memoryIsLimited } from "../../policy/container-memory.ts";
+import { capabilitiesAreDropped, noNewPrivileges } from "../../policy/container-privileges.ts";
 import { containersRestart } from "../../policy/container-restart.ts";
 import { noSecretsInEnvironment } from "../../policy/container-secrets.ts";
 import { databaseIsOnAVolume, volumesAreNotReplaced } from "../../policy/data-volume.ts";
@@ -202,5 +205,103 @@ describe("a container's log", () => {
   ])("is not bounded by %s", (_, logDriver, logOpts) => {
     const found = violations(logsAreRotated, CONTAINER, { logDriver, logOpts });
     expect(found).toEqual([expect.stringContaining('Type: logDriver: "json-file"')]);
+  });
+});
+
+describe("a container's healthcheck", () => {
+  const whole = {
+    tests: ["CMD", "psql", "-c", "values(1)"],
+    interval: "10s",
+    timeout: "5s",
+    startPeriod: "30s",
+    startInterval: "0s",
+    retries: 3,
+  };
+  const check = (healthcheck?: object) => violations(containersAreChecked, CONTAINER, { healthcheck });
+
+  it("is there, with every field set", () => {
+    expect(check(whole)).toEqual([]);
+    expect(check({ ...whole, tests: ["CMD-SHELL", "true"] })).toEqual([]);
+  });
+
+  it.each([
+    ["missing", undefined],
+    ["turned off", { ...whole, tests: ["NONE"] }],
+    ["empty", { ...whole, tests: ["CMD"] }],
+  ])("is never %s", (_, healthcheck) => {
+    expect(check(healthcheck)).toEqual([expect.stringContaining("has no healthcheck")]);
+  });
+
+  it.each(["interval", "timeout", "startPeriod", "startInterval", "retries"])(
+    "does not leave its %s to the engine",
+    field => {
+      expect(check({ ...whole, [field]: undefined })).toEqual([
+        expect.stringContaining(`leaves ${field} to the engine`),
+      ]);
+    },
+  );
+
+  it("has no word that Podman would cut", () => {
+    expect(check({ ...whole, tests: ["CMD", "sh", "-c", "exit 0"] })).toEqual([
+      expect.stringContaining("where Podman cuts it in two"),
+    ]);
+  });
+});
+
+describe("a container's memory", () => {
+  const check = (inputs: object) => violations(memoryIsLimited, CONTAINER, { ...inputs });
+
+  it.each([
+    { memory: 512, memorySwap: 512 },
+    { memory: 512, memorySwap: 1024 },
+  ])("may be limited to %o", limits => {
+    expect(check(limits)).toEqual([]);
+  });
+
+  it.each([{}, { memory: 0 }, { memorySwap: 512 }])("is not limited by %o", limits => {
+    expect(check(limits)).toEqual([expect.stringContaining("Type: memory: 512, memorySwap: 512")]);
+  });
+
+  it.each([{ memory: 512 }, { memory: 512, memorySwap: -1 }, { memory: 512, memorySwap: 256 }])(
+    "is limited by %o, and its swap space is not",
+    limits => {
+      expect(check(limits)).toEqual([expect.stringContaining("Type: memorySwap: 512")]);
+    },
+  );
+});
+
+describe("a container's rights", () => {
+  const check = (inputs: object) => violations(capabilitiesAreDropped, CONTAINER, { ...inputs });
+
+  it("are none, or those for files and users of its own", () => {
+    expect(check({ capabilities: { drops: ["ALL"] } })).toEqual([]);
+    expect(check({ capabilities: { drops: ["ALL"], adds: ["CAP_CHOWN", "SETUID"] } })).toEqual([]);
+  });
+
+  it.each([undefined, {}, { drops: ["CAP_NET_RAW"] }])("are not left to the engine by %o", capabilities => {
+    expect(check({ capabilities })).toEqual([
+      expect.stringContaining('Type: capabilities: { drops: ["ALL"] }'),
+    ]);
+  });
+
+  it.each(["CAP_SYS_ADMIN", "NET_ADMIN", "ALL"])("are never %s", added => {
+    const [message] = check({ capabilities: { drops: ["ALL"], adds: [added, "CAP_CHOWN"] } });
+    expect(message).toContain(`is given ${added}, which reaches beyond`);
+  });
+
+  it("are never those of the machine", () => {
+    expect(check({ privileged: true, capabilities: { drops: ["ALL"] } })).toEqual([
+      expect.stringContaining("Type: privileged: false"),
+    ]);
+  });
+
+  it.each(["no-new-privileges:true", "no-new-privileges"])("do not grow with %s", option => {
+    expect(violations(noNewPrivileges, CONTAINER, { securityOpts: [option] })).toEqual([]);
+  });
+
+  it.each([undefined, [], ["no-new-privileges:false"], ["label=disable"]])("may grow with %o", options => {
+    expect(violations(noNewPrivileges, CONTAINER, { securityOpts: options })).toEqual([
+      expect.stringContaining('Type: securityOpts: ["no-new-privileges:true"]'),
+    ]);
   });
 });

@@ -199,6 +199,7 @@ describe("accepted settings", () => {
       },
       engineHost: undefined,
       destroyGraceSeconds: 60,
+      databaseMemoryMegabytes: 1024,
       objectStore: {
         kind: "local",
         bucket: "budgie-backups",
