@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
+import { BACKUP_FORMATS, type BackupFormat } from "./agent/backup-format.ts";
 import {
   type BackupPolicy,
   backupPolicyDefinitions,
@@ -53,7 +54,7 @@ export interface Settings {
   frontendUrl: string | undefined;
   /** As the operator wrote it. */
   backupDir: string;
-  backupFormat: "sql" | "sql.gz";
+  backupFormat: BackupFormat;
   backupPolicy: BackupPolicy;
   engineHost: string | undefined;
   destroyGraceSeconds: number;
@@ -148,7 +149,11 @@ const definitions = {
     allowed: "a folder of its own (not the project folder, nor one above it), without a colon in its path",
     example: "./backups",
   },
-  backupFormat: { schema: z.enum(["sql", "sql.gz"]), allowed: "sql or sql.gz", example: "sql.gz" },
+  backupFormat: {
+    schema: z.enum(BACKUP_FORMATS),
+    allowed: `${BACKUP_FORMATS.slice(0, -1).join(", ")} or ${BACKUP_FORMATS.at(-1)}`,
+    example: "sql.zst",
+  },
   engineHost: {
     schema: optional(text(ENGINE_HOST)),
     allowed: "unix:///PATH, ssh://USER@HOST or tcp://HOST:PORT, or nothing",

@@ -1,7 +1,7 @@
-import type { BackupFormat } from "./settings.ts";
+import { BACKUP_FORMATS, type BackupFormat, FORMAT_PATTERN, isArchive } from "./backup-format.ts";
 
 /** `budgie_20251125_092704.sql` and what belongs to it. The time is UTC, so names sort by age across clock changes. */
-const BACKUP = /^(budgie_\d{8}_\d{6})\.(sql|sql\.gz)$/;
+const BACKUP = new RegExp(`^(budgie_\\d{8}_\\d{6})\\.(${FORMAT_PATTERN})$`);
 
 /** `20251125_092704`, in UTC. */
 export function timestamp(at: Date): string {
@@ -13,6 +13,11 @@ export function backupName(at: Date, format: BackupFormat): string {
   return `budgie_${timestamp(at)}.${format}`;
 }
 
+/** Every name that a backup of that second, or what belongs to it, may have. One that exists keeps the second taken. */
+export function namesOfSecond(at: Date): string[] {
+  return [...BACKUP_FORMATS, "json"].map(ending => `budgie_${timestamp(at)}.${ending}`);
+}
+
 /** The manifest of a backup: the same name with `.json` for its ending, so that `gzip` of the dump keeps the pair. */
 export function manifestName(backup: string): string | null {
   const stem = BACKUP.exec(backup)?.[1];
@@ -21,4 +26,15 @@ export function manifestName(backup: string): string | null {
 
 export function isBackupName(name: string): boolean {
   return BACKUP.test(name);
+}
+
+/** null for what is no backup's name. */
+export function formatOf(backup: string): BackupFormat | null {
+  return (BACKUP.exec(backup)?.[2] as BackupFormat | undefined) ?? null;
+}
+
+/** The name of a backup that pg_restore reads, and psql does not. */
+export function isArchiveName(backup: string): boolean {
+  const format = formatOf(backup);
+  return format !== null && isArchive(format);
 }

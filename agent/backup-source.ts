@@ -1,8 +1,8 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { isBackupName, manifestName } from "./backup-name.ts";
 import { newestGood } from "./catalogue.ts";
-import { refuse } from "./dump-file.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
+import { refuse } from "./refuse.ts";
 import type { AgentSettings } from "./settings.ts";
 
 /** A dump to read, and what was recorded about it. */

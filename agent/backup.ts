@@ -1,30 +1,19 @@
-import { createHash } from "node:crypto";
-import { access, stat } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { Transform } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { createGzip } from "node:zlib";
-import { backupName, manifestName } from "./backup-name.ts";
+import type { BackupFormat } from "./backup-format.ts";
+import { backupName, formatOf, manifestName, namesOfSecond } from "./backup-name.ts";
 import { listBackups, newestGood } from "./catalogue.ts";
-import { DUMP_SESSION, dump, dumpInto } from "./dump.ts";
-import type { DumpFingerprint } from "./dump-fingerprint.ts";
-import {
-  backgroundFlush,
-  keepReserve,
-  openPartial,
-  type PartialFile,
-  removeLeftovers,
-  requireSpace,
-  reserveGuard,
-} from "./durable-file.ts";
-import { EXIT, Stop } from "./exit-codes.ts";
+import { DUMP_SESSION } from "./dump.ts";
+import { openPartial, removeLeftovers, requireSpace } from "./durable-file.ts";
 import { judgeIdentity, readIdentity, saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import type { Manifest, Reason } from "./manifest.ts";
-import { humanSize, type Progress, type Reporter } from "./reporter.ts";
+import { humanSize, type Reporter } from "./reporter.ts";
 import { readServerFacts, type ServerFacts } from "./server.ts";
-import type { AgentSettings, BackupFormat } from "./settings.ts";
+import type { AgentSettings } from "./settings.ts";
+import { publish, type Written, writeDump } from "./write-dump.ts";
 
 export interface BackupOptions {
   reason: Reason;
@@ -63,25 +52,24 @@ export async function backupUnderLock(
   await removeLeftovers(settings.backupDir, settings.stack);
   const facts = await readServerFacts(settings);
   const identity = await recordIdentityOnce(settings, facts);
-  await requireSpace(settings.backupDir, settings.backupDirShown, await expectedBytes(settings));
+  await requireSpace(
+    settings.backupDir,
+    settings.backupDirShown,
+    await expectedBytes(settings, options.format),
+  );
   const startedAt = new Date();
   report.info("Creating database backup...");
   const name = await freeName(settings, options.format);
   report.info(`Backup file: ${settings.backupDirShown}/${name}`);
-  const { fingerprint, bytes, sha256 } = await writeDump(settings, options.format, name, lock.lost, report);
-  const manifest = describe(settings, options, { ...facts, identity }, fingerprint, {
-    name,
-    bytes,
-    sha256,
-    startedAt,
-  });
+  const written = await writeDump(settings, options.format, name, lock.lost, report);
+  const manifest = describe(settings, options, { ...facts, identity }, written, { name, startedAt });
   await writeManifest(settings, manifest);
   if (identity === "unexpected") {
     report.warn(
       "This backup is of another database than the ones before it, so it never counts as the latest.",
     );
   }
-  report.done(`Backup created successfully! (Size: ${humanSize(bytes)})`);
+  report.done(`Backup created successfully! (Size: ${humanSize(manifest.bytes)})`);
   report.info(`Total backups: ${(await listBackups(settings)).length}`);
   return manifest;
 }
@@ -103,110 +91,32 @@ async function recordIdentityOnce(
   return judgeIdentity(known, await newestGood(settings), facts) === null ? "known" : "unexpected";
 }
 
-/** The newest backup's size and a tenth: the best guess there is before the dump exists. 0 for the first. */
-async function expectedBytes(settings: AgentSettings): Promise<number> {
-  const newest = (await listBackups(settings)).at(0);
-  return newest ? Math.ceil(newest.bytes * 1.1) : 0;
+/**
+ * The best guess there is before the dump exists: what the newest backup would take in this format, and a tenth. A directory
+ * is there twice while it is put into one file. 0 where there is nothing to go by.
+ */
+async function expectedBytes(settings: AgentSettings, format: BackupFormat): Promise<number> {
+  const manifest = (await listBackups(settings)).at(0)?.manifest;
+  if (!manifest) return 0;
+  const bytes =
+    formatOf(manifest.file) === format ? manifest.bytes : format === "sql" ? manifest.contentBytes : 0;
+  return Math.ceil(bytes * (format === "dir.tar" ? 2.1 : 1.1));
 }
 
 /** Names have whole seconds; where this second is taken, the next one is used. */
 async function freeName(settings: AgentSettings, format: BackupFormat): Promise<string> {
   for (;;) {
     const now = new Date();
-    const name = backupName(now, format);
-    const rivals = [backupName(now, "sql"), backupName(now, "sql.gz"), manifestName(name) ?? name];
     const taken = await Promise.all(
-      rivals.map(rival =>
+      namesOfSecond(now).map(rival =>
         access(join(settings.backupDir, rival)).then(
           () => true,
           () => false,
         ),
       ),
     );
-    if (!taken.includes(true)) return name;
+    if (!taken.includes(true)) return backupName(now, format);
     await delay(100);
-  }
-}
-
-interface Written {
-  fingerprint: DumpFingerprint;
-  bytes: number;
-  sha256: string;
-}
-
-async function writeDump(
-  settings: AgentSettings,
-  format: BackupFormat,
-  name: string,
-  signal: AbortSignal,
-  report: Reporter,
-): Promise<Written> {
-  const partial = await openPartial(settings.backupDir, settings.stack, name);
-  const progress = report.progress("dumping", null);
-  try {
-    const written =
-      format === "sql"
-        ? await writePlain(settings, partial, progress, signal)
-        : await writeCompressed(settings, partial, progress, signal);
-    const { size } = await stat(partial.path);
-    await publish(partial, name);
-    return { ...written, bytes: size };
-  } catch (error) {
-    await partial.discard();
-    throw error;
-  } finally {
-    progress.end();
-  }
-}
-
-type Content = Pick<Written, "fingerprint" | "sha256">;
-
-async function writePlain(
-  settings: AgentSettings,
-  partial: PartialFile,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<Content> {
-  const keepReserve = reserveGuard(settings.backupDir, settings.backupDirShown);
-  const flush = backgroundFlush(partial.handle);
-  let before = 0;
-  const fingerprint = await dumpInto(partial.handle, settings.database, signal, async bytes => {
-    progress.at(bytes);
-    flush.wrote(bytes - before);
-    await keepReserve(bytes - before);
-    before = bytes;
-  });
-  await flush.done();
-  return { fingerprint, sha256: fingerprint.sha256 };
-}
-
-async function writeCompressed(
-  settings: AgentSettings,
-  partial: PartialFile,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<Content> {
-  const sha256 = createHash("sha256");
-  const gzip = createGzip({ level: 6, chunkSize: 1 << 18 });
-  const hash = new Transform({
-    transform(chunk: Buffer, _encoding, next) {
-      sha256.update(chunk);
-      next(null, chunk);
-    },
-  });
-  const stages = [gzip, hash, keepReserve(settings.backupDir, settings.backupDirShown), partial.sink()];
-  const fingerprint = await dump(settings.database, stages, signal, bytes => progress.at(bytes));
-  return { fingerprint, sha256: sha256.digest("hex") };
-}
-
-async function publish(partial: PartialFile, name: string): Promise<void> {
-  try {
-    await partial.publish(name);
-  } catch (error) {
-    throw new Stop(
-      EXIT.failed,
-      `The backup could not be given its name ${name}: ${(error as Error).message}.`,
-    );
   }
 }
 
@@ -226,8 +136,8 @@ function describe(
   settings: AgentSettings,
   options: BackupOptions,
   facts: ServerFacts & Pick<Manifest, "identity">,
-  fingerprint: DumpFingerprint,
-  file: { name: string; bytes: number; sha256: string; startedAt: Date },
+  { fingerprint, bytes, sha256, contentSha256 }: Written,
+  file: { name: string; startedAt: Date },
 ): Manifest {
   return {
     format: 1,
@@ -241,10 +151,10 @@ function describe(
     reason: options.reason,
     startedAt: file.startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
-    bytes: file.bytes,
-    sha256: file.sha256,
+    bytes,
+    sha256,
     contentBytes: fingerprint.bytes,
-    contentSha256: fingerprint.sha256,
+    contentSha256,
     schemaSha256: fingerprint.schemaSha256,
     databaseBytes: facts.databaseBytes,
     roles: facts.roles,

@@ -1,7 +1,7 @@
+import { availableParallelism } from "node:os";
 import pg from "pg";
 import { describeEnd } from "./child-process.ts";
 import { readDatabaseTraits } from "./database-traits.ts";
-import type { ReadDump } from "./dump-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { loadDump } from "./load-dump.ts";
 import type { Progress } from "./reporter.ts";
@@ -35,19 +35,23 @@ export async function dropCandidate(session: pg.Client, candidate: string): Prom
   await session.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(candidate)} WITH (FORCE)`);
 }
 
-/** Feeds the dump to psql, which stops at the first error; returns what was fed. Throws a Stop when it fails. */
+/** More than that compete for the same disk. */
+const MOST_CONNECTIONS = 4;
+
+/** Loads the dump, and stops at the first error; returns the sha256 of what was loaded. Throws a Stop when it fails. */
 export async function loadCandidate(
   candidate: string,
   path: string,
   shown: string,
   progress: Progress,
   signal: AbortSignal,
-): Promise<ReadDump> {
-  const { fed, end } = await loadDump(candidate, path, shown, progress, signal);
+): Promise<string> {
+  const jobs = Math.min(MOST_CONNECTIONS, availableParallelism());
+  const { program, fed, end } = await loadDump(path, shown, { database: candidate, jobs, signal }, progress);
   if (end.code !== 0) {
     throw new Stop(
       EXIT.failed,
-      `${shown} could not be loaded; psql ended with ${describeEnd(end)}. The database is as it was.`,
+      `${shown} could not be loaded; ${program} ended with ${describeEnd(end)}. The database is as it was.`,
       "If the server's disk is full, free some space and run the same command again; else use another backup.",
     );
   }

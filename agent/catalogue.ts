@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isBackupName, manifestName } from "./backup-name.ts";
+import { isArchiveName, isBackupName, manifestName } from "./backup-name.ts";
 import { type DrillOutcome, drillFlaw, drillOutcome } from "./drill-record.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
@@ -60,8 +60,9 @@ async function describeEntry(settings: AgentSettings, name: string): Promise<Cat
 function flawOf(settings: AgentSettings, name: string, size: number, manifest: Manifest): string | null {
   if (manifest.stack !== settings.stack) return `of stack ${manifest.stack}`;
   if (manifest.identity === "unexpected") return "of another database";
-  // Compressed or uncompressed by hand since: the manifest still knows the dump inside.
-  if (manifest.file !== name) return null;
+  // Compressed or uncompressed by hand since: the manifest still knows the dump inside, unless only pg_restore does.
+  if (manifest.file !== name)
+    return [name, manifest.file].some(isArchiveName) ? `its manifest is of ${manifest.file}` : null;
   if (manifest.bytes !== size) return `${size} bytes, its manifest says ${manifest.bytes}`;
   return null;
 }

@@ -62,6 +62,28 @@ export function startWriter(
   return { process, input: process.stdin, finished: finish(process) };
 }
 
+/** Starts a program that is fed through its standard input and answers on its output, such as pg_restore. */
+export function startFilter(program: string, args: readonly string[]): StartedReader & StartedWriter {
+  const process = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+  return { process, input: process.stdin, output: process.stdout, finished: finish(process) };
+}
+
+/** Starts a program that reads `from`, an open file, or nothing. Stopped when `signal` aborts. */
+export function startSilent(
+  program: string,
+  args: readonly string[],
+  from: number | "ignore",
+  signal?: AbortSignal,
+  runAs?: RunAs,
+): Promise<Finished> {
+  const process = spawn(program, args, {
+    stdio: [from, "ignore", "pipe"],
+    ...(signal ? { signal } : {}),
+    ...runAs,
+  });
+  return finish(process);
+}
+
 /** `exit code 1: the last lines of its error output` */
 export function describeEnd({ code, signal, errors }: Finished): string {
   const how = signal ? `signal ${signal}` : `exit code ${code}`;

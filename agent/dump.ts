@@ -40,7 +40,7 @@ export async function dump(
   runAs?: RunAs,
 ): Promise<DumpFingerprint> {
   const fingerprinter = new DumpFingerprinter();
-  const started = startReader("pg_dump", pgDumpArguments(database), "pipe", signal, runAs);
+  const started = startReader("pg_dump", pgDumpArguments(database, PLAIN), "pipe", signal, runAs);
   const read = new Transform({
     highWaterMark: 1 << 20,
     transform(chunk: Buffer, _encoding, next) {
@@ -65,7 +65,7 @@ export async function dumpInto(
   onBytes: (bytes: number) => Promise<void>,
 ): Promise<DumpFingerprint> {
   const fingerprinter = new DumpFingerprinter();
-  const started = startReader("pg_dump", pgDumpArguments(database), file.fd, signal);
+  const started = startReader("pg_dump", pgDumpArguments(database, PLAIN), file.fd, signal);
   const failure = await failureOf(
     follow(file, started.finished, async chunk => {
       fingerprinter.update(chunk);
@@ -77,25 +77,40 @@ export async function dumpInto(
 
 async function judge(
   database: string,
-  { process, finished }: StartedReader,
+  started: StartedReader,
   fingerprinter: DumpFingerprinter,
   failure: Error | null,
   signal: AbortSignal,
 ): Promise<DumpFingerprint> {
+  await requireGoodEnd(database, started, failure, signal);
+  const fingerprint = fingerprinter.finish();
+  requireComplete(database, fingerprint);
+  return fingerprint;
+}
+
+/** Throws a Stop when a dump lacks pg_dump's completion line. */
+export function requireComplete(database: string, { complete }: DumpFingerprint): void {
+  if (complete) return;
+  throw new Stop(
+    EXIT.failed,
+    `pg_dump of ${database} ended without its completion line, so the dump is not whole.`,
+  );
+}
+
+/** Waits for pg_dump's end, which must be a good one; throws a Stop for any other, and for a `failure` of whoever watched it. */
+export async function requireGoodEnd(
+  database: string,
+  { process, finished }: StartedReader,
+  failure: Error | null,
+  signal: AbortSignal,
+  stopWith: NodeJS.Signals = "SIGKILL",
+): Promise<void> {
   // Nobody reads any more, so nobody watches the disk.
-  if (failure) process.kill("SIGKILL");
+  if (failure) process.kill(stopWith);
   const end = await finished;
   if (signal.aborted) throw signal.reason;
   if (failure) throw writeFailure(failure);
   if (end.code !== 0) throw new Stop(EXIT.failed, `pg_dump of ${database} failed with ${describeEnd(end)}.`);
-  const fingerprint = fingerprinter.finish();
-  if (!fingerprint.complete) {
-    throw new Stop(
-      EXIT.failed,
-      `pg_dump of ${database} ended without its completion line, so the dump is not whole.`,
-    );
-  }
-  return fingerprint;
 }
 
 /** Reads a file while a process still appends to it, up to its end after the process's end. `take` must not keep the chunk. */
@@ -119,16 +134,18 @@ async function follow(
   }
 }
 
-function pgDumpArguments(database: string): string[] {
+const PLAIN = ["--format=plain"];
+
+export function pgDumpArguments(database: string, format: readonly string[]): string[] {
   return [
     "--no-password",
-    "--format=plain",
+    ...format,
     "--lock-wait-timeout=60s",
     `--dbname=dbname=${database} application_name='${DUMP_SESSION}' options='${SAME_TEXT}'`,
   ];
 }
 
-function writeFailure(error: NodeJS.ErrnoException): Error {
+export function writeFailure(error: NodeJS.ErrnoException): Error {
   if (error instanceof Stop) return error;
   if (error.code === "ENOSPC" || error.code === "EDQUOT") {
     return new Stop(
@@ -140,7 +157,7 @@ function writeFailure(error: NodeJS.ErrnoException): Error {
   return new Stop(EXIT.failed, `The dump could not be written: ${error.message}.`);
 }
 
-async function failureOf(promise: Promise<void>): Promise<Error | null> {
+export async function failureOf(promise: Promise<void>): Promise<Error | null> {
   return promise.then(
     () => null,
     (error: Error) => error,

@@ -1,4 +1,4 @@
-import { type FileHandle, link, open, readdir, rename, stat, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, link, open, readdir, rename, rm, stat, statfs, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Transform, Writable } from "node:stream";
 import { EXIT, Stop } from "./exit-codes.ts";
@@ -72,7 +72,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 export async function removeLeftovers(directory: string, stack: string): Promise<string[]> {
   // Only under a backup's name: stack `dev` must leave alone what belongs to a stack `dev-two` in the same directory.
   const leftovers = (await readdir(directory)).filter(name => name.startsWith(`${PARTIAL}${stack}-budgie_`));
-  for (const name of leftovers) await unlink(join(directory, name)).catch(ignoreAbsent);
+  for (const name of leftovers) await rm(join(directory, name), { recursive: true, force: true });
   return leftovers;
 }
 

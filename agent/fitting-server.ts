@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { BackupSource } from "./backup-source.ts";
-import { refuse } from "./dump-file.ts";
 import type { DumpFingerprint } from "./dump-fingerprint.ts";
+import { refuse } from "./refuse.ts";
 import { majorVersion } from "./server.ts";
 
 type Versions = Pick<DumpFingerprint, "serverVersion" | "pgDumpVersion">;

@@ -1,25 +1,52 @@
-import { type Finished, type RunAs, startWriter } from "./child-process.ts";
-import { type ReadDump, readDump } from "./dump-file.ts";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { type Finished, type RunAs, startSilent, startWriter } from "./child-process.ts";
+import { isArchiveKind, kindOfFile, type TextKind } from "./dump-kind.ts";
+import { readText } from "./dump-text.ts";
 import type { Progress } from "./reporter.ts";
+import { giveAway, unpackDirectory, withScratch } from "./unpacked-directory.ts";
 
-/** How a load ended: it went well if psql said 0 and what was fed is no error. */
+/** How a load ended: it went well if the program said 0 and the sha256 is the one that is known. */
 export interface Loading {
-  /** What was read of the dump, or why reading it broke off. */
-  fed: ReadDump | Error;
+  program: "psql" | "pg_restore";
+  /** The sha256 of the file's bytes while it was loaded, or why reading it broke off. */
+  fed: string | Error;
   end: Finished;
 }
 
-/**
- * Feeds a dump to psql, which stops at the first error. Throws only when `signal` aborts. The server is the stack's own
- * unless `runAs`'s environment names another.
- */
+export interface LoadOptions {
+  database: string;
+  /** How many connections at once, where the dump's format allows more than one. */
+  jobs: number;
+  signal: AbortSignal;
+  /** Names the server, and whose rights the program gets; the stack's own server when absent. */
+  runAs?: RunAs;
+}
+
+/** Loads a dump of any kind, and stops at the first error. Throws when `signal` aborts, and for a file that is not there. */
 export async function loadDump(
-  database: string,
   path: string,
   shown: string,
+  options: LoadOptions,
   progress: Progress,
-  signal: AbortSignal,
-  runAs?: RunAs,
+): Promise<Loading> {
+  const kind = await kindOfFile(path, shown);
+  const loading = isArchiveKind(kind)
+    ? await (kind === "custom" ? loadCustom(path, options) : loadDirectory(path, shown, options))
+    : await feedPsql(path, shown, kind, options, progress);
+  if (options.signal.aborted) throw options.signal.reason;
+  return loading;
+}
+
+async function feedPsql(
+  path: string,
+  shown: string,
+  kind: TextKind,
+  { database, signal, runAs }: LoadOptions,
+  progress: Progress,
 ): Promise<Loading> {
   const { input, finished } = startWriter(
     "psql",
@@ -27,8 +54,62 @@ export async function loadDump(
     signal,
     runAs,
   );
-  const fed = await readDump(path, shown, input, progress, signal).catch((error: Error) => error);
-  const end = await finished;
-  if (signal.aborted) throw signal.reason;
-  return { fed, end };
+  const source = createReadStream(path, { highWaterMark: 1 << 20 });
+  const fed = await readText({ source, kind, shown }, input, progress, signal).then(
+    ({ sha256 }) => sha256,
+    (error: Error) => error,
+  );
+  return { program: "psql", fed, end: await finished };
+}
+
+/** Other rights than the agent's may not open the file, and get it opened: then there is one connection, as pg_restore has it. */
+async function loadCustom(path: string, options: LoadOptions): Promise<Loading> {
+  const { jobs, signal, runAs } = options;
+  const args = ["--format=custom", ...pgRestoreArguments(options)];
+  if (!runAs) {
+    const end = await startSilent("pg_restore", [...args, `--jobs=${jobs}`, path], "ignore", signal);
+    return { program: "pg_restore", fed: await hashOf(path), end };
+  }
+  const file = await open(path, "r");
+  try {
+    const end = await startSilent("pg_restore", args, file.fd, signal, runAs);
+    return { program: "pg_restore", fed: await hashOf(path), end };
+  } finally {
+    await file.close();
+  }
+}
+
+async function loadDirectory(path: string, shown: string, options: LoadOptions): Promise<Loading> {
+  const { jobs, signal, runAs } = options;
+  return withScratch(async directory => {
+    const hash = createHash("sha256");
+    const hashed = new Transform({
+      highWaterMark: 1 << 20,
+      transform(chunk: Buffer, _encoding, next) {
+        hash.update(chunk);
+        next(null, chunk);
+      },
+    });
+    const source = createReadStream(path, { highWaterMark: 1 << 20 });
+    await unpackDirectory(sink => pipeline([source, hashed, sink], { signal }), directory, shown);
+    if (runAs) await giveAway(directory, runAs);
+    const args = ["--format=directory", ...pgRestoreArguments(options), `--jobs=${jobs}`, directory];
+    const end = await startSilent("pg_restore", args, "ignore", signal, runAs);
+    return { program: "pg_restore", fed: hash.digest("hex"), end };
+  });
+}
+
+function pgRestoreArguments({ database }: LoadOptions): string[] {
+  return ["--exit-on-error", "--no-password", `--dbname=${database}`];
+}
+
+/** After it was loaded: what changed meanwhile is noticed as well. */
+async function hashOf(path: string): Promise<string | Error> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+    return hash.digest("hex");
+  } catch (error) {
+    return error as Error;
+  }
 }

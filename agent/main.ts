@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { backup } from "./backup.ts";
+import { BACKUP_FORMATS } from "./backup-format.ts";
 import { listBackups } from "./catalogue.ts";
 import { sendTaken } from "./copies.ts";
 import { drill } from "./drill.ts";
@@ -44,7 +45,7 @@ program
   .command("backup")
   .description("take a backup now")
   .addOption(new Option("--reason <reason>", "why it is taken").choices(REASONS).default("manual"))
-  .addOption(new Option("--format <format>", "plain or compressed").choices(["sql", "sql.gz"]))
+  .addOption(new Option("--format <format>", "how it is written").choices(BACKUP_FORMATS))
   .addOption(json)
   .action(async options => {
     const settings = readSettings(process.env);

@@ -43,7 +43,7 @@ const manifest = z.object({
   /** Size and sha256 of the file as it lies in the backup directory. */
   bytes: z.number().int().nonnegative(),
   sha256,
-  /** Size and sha256 of the dump inside it; the same two where nothing is compressed. */
+  /** Size of the SQL inside it, and what names that content: the SQL's sha256, an archive's own. */
   contentBytes: z.number().int().nonnegative(),
   contentSha256: sha256,
   schemaSha256: sha256,

@@ -1,11 +1,12 @@
+import { type BackupFormat, FORMAT_PATTERN } from "./backup-format.ts";
 import { manifestName } from "./backup-name.ts";
 import type { Manifest } from "./manifest.ts";
-import type { BackupFormat } from "./settings.ts";
 
 /** Enough of a SHA-256 that two backups never share it. */
 const DIGITS = 12;
 
-const OBJECT = /^(budgie_\d{8}_\d{6})-([0-9a-f]{12})\.(sql|sql\.gz|json)$/;
+const OBJECT = new RegExp(`^(budgie_\\d{8}_\\d{6})-([0-9a-f]{12})\\.(${FORMAT_PATTERN}|json)$`);
+const DUMP_ENDING = new RegExp(`\\.(${FORMAT_PATTERN})$`);
 
 /** The two objects of a backup: the dump, and the manifest that makes it count. */
 export interface ObjectKeys {
@@ -42,6 +43,6 @@ export function parseObjectName(name: string): ObjectName | null {
 
 /** The key of the manifest beside a dump of any bucket; null where the dump's name has no ending that is known. */
 export function manifestKeyBeside(dumpKey: string): string | null {
-  const key = dumpKey.replace(/\.sql(\.gz)?$/, ".json");
+  const key = dumpKey.replace(DUMP_ENDING, ".json");
   return key === dumpKey ? null : key;
 }

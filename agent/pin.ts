@@ -1,8 +1,8 @@
 import { listBackups } from "./catalogue.ts";
-import { refuse } from "./dump-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { readPin, removePin, writePin } from "./pin-file.ts";
 import type { Pin } from "./pins.ts";
+import { refuse } from "./refuse.ts";
 import type { AgentSettings } from "./settings.ts";
 
 /** Has retention leave the backup alone until then, or, with null, until `unpin`. Throws a Stop when there is none such. */

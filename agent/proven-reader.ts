@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { refuse } from "./dump-file.ts";
+import { refuse } from "./refuse.ts";
 
 /** A file, and what was recorded about it. */
 export interface LocalFile {

@@ -5,12 +5,12 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type BackupSource, findBackup } from "./backup-source.ts";
 import { describeObject, download, downloadText, type RemoteFile } from "./download.ts";
-import { refuse } from "./dump-file.ts";
 import { keepReserve, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { manifestKeyBeside } from "./object-key.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { refuse } from "./refuse.ts";
 import type { Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 

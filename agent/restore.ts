@@ -11,7 +11,7 @@ import {
 } from "./candidate.ts";
 import { type Comparison, compareDumps } from "./compare.ts";
 import { dump } from "./dump.ts";
-import { inspectDump, type ReadDump, refuse, requireWhole } from "./dump-file.ts";
+import { inspectDump, type ReadDump, requireWhole } from "./dump-file.ts";
 import { RESERVED_BYTES } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { requireFittingServer } from "./fitting-server.ts";
@@ -19,6 +19,7 @@ import { saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
 import { totalRows } from "./manifest.ts";
+import { refuse } from "./refuse.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import { openRestoreSource, type RestoreSource, type SourceOptions } from "./restore-source.ts";
 import { connectToMaintenance, databaseExists, readServerFacts } from "./server.ts";
@@ -246,8 +247,7 @@ async function loadAndCompare(
   const fed = await loadCandidate(candidate, source.path, source.shown, loading, lock.lost).finally(() =>
     loading.end(),
   );
-  if (fed.fingerprint.sha256 !== before.fingerprint.sha256)
-    throw refuse(`${source.shown} changed while it was being read`);
+  if (fed !== before.sha256) throw refuse(`${source.shown} changed while it was being read`);
   await analyze(settings, candidate);
 
   report.info("Step 3/5: comparing what was loaded with the backup, table by table");

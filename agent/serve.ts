@@ -7,6 +7,7 @@ import { terminalReporter } from "./reporter.ts";
 import { keepTakingBackups } from "./scheduled-backup.ts";
 import type { AgentSettings } from "./settings.ts";
 import { clearThrowawayPlaces } from "./throwaway-place.ts";
+import { removeAbandonedScratch } from "./unpacked-directory.ts";
 
 /** How long a backup or a copy that is being made gets to end tidily. What is cut off is made up for at the next start. */
 const LAST_MOMENTS_MS = 5000;
@@ -16,6 +17,7 @@ export async function serve(settings: AgentSettings): Promise<void> {
   const report = terminalReporter(false);
   await mkdir(settings.backupDir, { recursive: true, mode: 0o700 });
   await clearThrowawayPlaces().catch((error: Error) => report.warn(error.message));
+  await removeAbandonedScratch().catch((error: Error) => report.warn(error.message));
   await removeLeftoverReaders();
   report.info(
     `Backup agent of stack ${settings.stack}: ${settings.database} at ${settings.host}, backups in ${settings.backupDirShown}`,

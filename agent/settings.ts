@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BACKUP_FORMATS, type BackupFormat } from "./backup-format.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { RetentionPolicy } from "./retention.ts";
 import { scheduleProblem, timeZoneProblem } from "./schedule.ts";
@@ -39,7 +40,7 @@ const environment = z.object({
   BUDGIE_STACK: z.string().min(1),
   BUDGIE_BACKUP_DIR: filePath,
   BUDGIE_BACKUP_DIR_SHOWN: z.string().min(1).optional(),
-  BUDGIE_BACKUP_FORMAT: z.enum(["sql", "sql.gz"]).default("sql"),
+  BUDGIE_BACKUP_FORMAT: z.enum(BACKUP_FORMATS).default("sql"),
   BUDGIE_BACKUP_SCHEDULE: without(scheduleProblem).optional(),
   BUDGIE_TIMEZONE: without(timeZoneProblem).default("UTC"),
   BUDGIE_BACKUP_JITTER_SECONDS: count.min(0).default(0),
@@ -76,8 +77,6 @@ export interface ScheduleSettings {
   timeZone: string;
   jitterSeconds: number;
 }
-
-export type BackupFormat = "sql" | "sql.gz";
 
 export interface OffsiteSettings {
   /** Amazon's own, any compatible one, or the stack's own container. */

@@ -8,7 +8,7 @@ import { asSoleHolder, holderOf } from "./sole-holder.ts";
  * In the database's image this is a volume: a disk of the container's own, gone with the container. In the agent's
  * container no database is in it.
  */
-const HOME = "/var/lib/postgresql/data";
+export const THROWAWAY_HOME = "/var/lib/postgresql/data";
 
 /** What a throw-away server is for. One of each at a time. */
 export type Purpose = "drill";
@@ -68,7 +68,7 @@ export function userOfPlace(purpose: Purpose): Promise<string | null> {
 }
 
 function directoryOf(purpose: Purpose): string {
-  return join(HOME, `throw-away-${purpose}`);
+  return join(THROWAWAY_HOME, `throw-away-${purpose}`);
 }
 
 /** PostgreSQL refuses to run as root, which the agent is. */

@@ -31,8 +31,11 @@ export interface Verdict {
 /** The database that a backup is loaded into. No dump says the name of the one that it came from. */
 const DATABASE = "drill";
 const READY_WITHIN_MS = 60_000;
-/** psql's exit code for an error in what it was fed; its others are about itself or its connection. */
-const SCRIPT_ERROR = 3;
+/**
+ * The exit code for an error in what was loaded. psql's others are about itself or its connection; pg_restore has no other,
+ * so there the server's log, and whether it is still there, tell the two apart.
+ */
+const SCRIPT_ERROR = { psql: 3, pg_restore: 1 };
 const SHOWN_DIFFERENCES = 5;
 
 /** Something was learnt about the backup, and it is not good. Whatever else ends a trial says nothing of the backup. */
@@ -119,21 +122,20 @@ async function load(
   report: Reporter,
 ): Promise<void> {
   const progress = report.progress("loading", before.bytes);
-  const { fed, end } = await loadDump(DATABASE, path, shown, progress, server.lost, server.client).finally(
-    () => progress.end(),
-  );
+  const options = { database: DATABASE, jobs: 1, signal: server.lost, runAs: server.client };
+  const { program, fed, end } = await loadDump(path, shown, options, progress).finally(() => progress.end());
   if (end.code !== 0) {
     const trouble = await server.trouble();
-    if (end.code === SCRIPT_ERROR && trouble === null)
-      throw new BadBackup(`it does not load; psql ended with ${describeEnd(end)}`);
+    if (end.code === SCRIPT_ERROR[program] && trouble === null)
+      throw new BadBackup(`it does not load; ${program} ended with ${describeEnd(end)}`);
     throw new Stop(
       EXIT.failed,
-      `${shown} could not be tried: ${trouble ?? `psql ended with ${describeEnd(end)}`}.`,
+      `${shown} could not be tried: ${trouble ?? `${program} ended with ${describeEnd(end)}`}.`,
       "Run the same command again; nothing is known about the backup yet.",
     );
   }
   if (fed instanceof Error) throw unreadable(shown, fed);
-  if (fed.fingerprint.sha256 !== before.fingerprint.sha256)
+  if (fed !== before.sha256)
     throw new Stop(EXIT.failed, `${shown} changed while it was being read.`, "Run the same command again.");
 }
 

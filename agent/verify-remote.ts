@@ -1,9 +1,13 @@
-import { Readable, Writable } from "node:stream";
+import { Readable } from "node:stream";
+import type { BackupFormat } from "./backup-format.ts";
+import { formatOf } from "./backup-name.ts";
 import { download } from "./download.ts";
-import { readDumpStream, refuse, requireWhole } from "./dump-file.ts";
+import { inspectStream, requireWhole } from "./dump-file.ts";
+import type { DumpKind } from "./dump-kind.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { totalRows } from "./manifest.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { refuse } from "./refuse.ts";
 import {
   findRemote,
   isWhole,
@@ -15,6 +19,15 @@ import {
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { Verified } from "./verify.ts";
+
+/** What the bytes must be, by the name that the backup was taken under. */
+const KINDS: Record<BackupFormat, DumpKind> = {
+  sql: "plain",
+  "sql.gz": "gzip",
+  "sql.zst": "zstd",
+  dump: "custom",
+  "dir.tar": "tar",
+};
 
 /** How many besides the newest are read when nothing was named. Another choice each time, so that all have their turn. */
 const OTHERS_IN_SAMPLE = 2;
@@ -53,10 +66,9 @@ async function verifyOne(store: ObjectStore, entry: WholeEntry, report: Reporter
   const shown = `${store.shown}/${key}`;
   const progress = report.progress("reading", manifest.bytes);
   const source = Readable.from(download(store, entry), { objectMode: false });
-  const nowhere = new Writable({ write: (_chunk, _encoding, next) => next() });
   try {
-    const stream = { source, gzipped: manifest.file.endsWith(".gz"), shown };
-    const dump = await readDumpStream(stream, nowhere, progress).finally(() => progress.end());
+    const stream = { source, kind: KINDS[formatOf(manifest.file) ?? "sql"], shown };
+    const dump = await inspectStream(stream, progress).finally(() => progress.end());
     requireWhole(dump, shown, manifest);
     if (dump.sha256 !== manifest.sha256)
       throw refuse(`${shown} is corrupt: its bytes are not those that its manifest recorded`);

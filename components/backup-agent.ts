@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { BackupFormat } from "../agent/backup-format.ts";
 import type { BackupPolicy } from "./backup-policy-settings.ts";
 import { bundle } from "./bundle.ts";
 import { capabilities } from "./capabilities.ts";
@@ -19,7 +20,7 @@ export interface BackupAgentArgs {
   backupDir: string;
   /** The same place as the operator wrote it, e.g. ./backups, for what is printed. */
   backupDirShown: string;
-  format: "sql" | "sql.gz";
+  format: BackupFormat;
   policy: BackupPolicy;
   /** How many seconds a backup that is being written gets to end. */
   destroyGraceSeconds: number;

@@ -1,4 +1,5 @@
 import { Argument, Command, Option } from "commander";
+import { BACKUP_FORMATS } from "../agent/backup-format.ts";
 import { EXIT } from "../agent/exit-codes.ts";
 import { runCommandLine } from "../agent/run-command-line.ts";
 import { withoutFrames } from "../components/container-log.ts";
@@ -53,10 +54,7 @@ program
   .command("backup")
   .description("take a backup now")
   .addOption(
-    new Option("--format <format>", "plain or compressed; as configured when not said").choices([
-      "sql",
-      "sql.gz",
-    ]),
+    new Option("--format <format>", "how it is written; as configured when not said").choices(BACKUP_FORMATS),
   )
   .addOption(json)
   .action(async options => finish(await backupDatabase(await stack(), options)));

@@ -41,7 +41,8 @@ describe("the keys of a backup's two objects", () => {
 
   it("lead from any dump to the manifest beside it", () => {
     expect(manifestKeyBeside("old/x.sql.gz")).toBe("old/x.json");
-    expect(manifestKeyBeside("old/x.dump")).toBeNull();
+    expect(manifestKeyBeside("old/x.dir.tar")).toBe("old/x.json");
+    expect(manifestKeyBeside("old/x.tgz")).toBeNull();
   });
 });
 
