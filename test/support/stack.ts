@@ -27,6 +27,8 @@ export interface TestStack {
   docker: Docker;
   /** Runs `pulumi ARGS` on this stack. */
   pulumi(...args: string[]): Promise<CommandResult>;
+  /** How the above is run, for who must run it otherwise. */
+  invocation(...args: string[]): { args: string[]; env: NodeJS.ProcessEnv };
   /** `pulumi up`; throws with its output when it fails. */
   up(): Promise<CommandResult>;
   destroy(): Promise<CommandResult>;
@@ -101,14 +103,14 @@ export async function createStack(
     });
     return { code: result.exitCode ?? 1, stdout: result.stdout, stderr: result.stderr, all: result.all };
   };
-  const pulumi = (...args: string[]) =>
-    run("pulumi", [
-      ...args,
-      "--stack",
-      name,
-      "--non-interactive",
-      ...(needsConfig(args) ? ["--config-file", configFile] : []),
-    ]);
+  const argumentsFor = (...args: string[]) => [
+    ...args,
+    "--stack",
+    name,
+    "--non-interactive",
+    ...(needsConfig(args) ? ["--config-file", configFile] : []),
+  ];
+  const pulumi = (...args: string[]) => run("pulumi", argumentsFor(...args));
   const succeed = async (what: string, running: Promise<CommandResult>) => {
     const result = await running;
     if (result.code !== 0) throw new Error(`${what} failed with exit code ${result.code}:\n${result.all}`);
@@ -141,6 +143,7 @@ export async function createStack(
     stateFolder,
     docker,
     pulumi,
+    invocation: (...args) => ({ args: argumentsFor(...args), env: variables }),
     up: () => succeed("pulumi up", pulumi("up", "--yes", "--skip-preview")),
     destroy: () => succeed("pulumi destroy", pulumi("destroy", "--yes", "--skip-preview")),
     requireNoChange: async () => {

@@ -1,0 +1,82 @@
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { createStack } from "../test/support/stack.ts";
+import { toolchainEnvironment } from "../toolchain/environment.ts";
+import { projectFolder } from "../toolchain/project.ts";
+
+export interface Cost {
+  seconds: number;
+  /** Of the processor, by the CLI and everything that it starts: other work on the machine changes it less. */
+  cpuSeconds: number;
+}
+
+/** A Pulumi program whose stack is up. */
+export interface Program {
+  /** A `pulumi up` that changes nothing, with what it caches of its code in `caches`. Throws when it fails or changes something. */
+  up(caches: string): Promise<Cost>;
+  remove(): Promise<void>;
+}
+
+/** This project's whole dev stack. */
+export async function wholeStack(): Promise<Program> {
+  const stack = await createStack({ objectStore: "local", backupSchedule: "0 2 * * *" });
+  await stack.up();
+  const { args, env } = stack.invocation(...UP);
+  return { up: caches => timed(args, env, projectFolder, caches), remove: () => stack.remove() };
+}
+
+/** What `pulumi new typescript` makes, with this project's own packages. */
+export async function emptyProgram(): Promise<Program> {
+  const folder = await mkdtemp(join(tmpdir(), "budgie-bench-empty-"));
+  const files = {
+    "Pulumi.yaml": "name: empty\nruntime: nodejs\ndescription: The empty program\n",
+    "package.json": '{ "name": "empty", "main": "index.ts" }\n',
+    "index.ts": 'import * as pulumi from "@pulumi/pulumi";\n',
+    "tsconfig.json": JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: ["index.ts"] }),
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  await symlink(join(projectFolder, "node_modules"), join(folder, "node_modules"));
+  const env = {
+    ...(await toolchainEnvironment()),
+    PULUMI_BACKEND_URL: `file://${folder}`,
+    PULUMI_CONFIG_PASSPHRASE: "of a bench",
+  };
+  await execa("pulumi", ["stack", "init", "bench", "--non-interactive"], { cwd: folder, env });
+  const args = [...UP, "--stack", "bench", "--non-interactive"];
+  await execa("pulumi", ["up", "--yes", "--skip-preview", "--stack", "bench", "--non-interactive"], {
+    cwd: folder,
+    env,
+  });
+  return { up: caches => timed(args, env, folder, caches), remove: () => rm(folder, { recursive: true }) };
+}
+
+const UP = ["up", "--yes", "--skip-preview", "--expect-no-changes"];
+
+/** As the template has them. */
+const COMPILER_OPTIONS = {
+  strict: true,
+  outDir: "bin",
+  target: "es2020",
+  module: "commonjs",
+  moduleResolution: "node",
+  sourceMap: true,
+  experimentalDecorators: true,
+  pretty: true,
+  noFallthroughCasesInSwitch: true,
+  noImplicitReturns: true,
+  forceConsistentCasingInFileNames: true,
+};
+
+/** The shell knows what all descendants of a command have cost; Node does not. tsx caches in the folder for temporary files. */
+async function timed(args: string[], env: NodeJS.ProcessEnv, cwd: string, caches: string): Promise<Cost> {
+  const script =
+    'TIMEFORMAT="%R %U %S"; time pulumi "$@" >/dev/null 2>"$TMPDIR/stderr" || { cat "$TMPDIR/stderr" >&2; exit 1; }';
+  const { stderr } = await execa("bash", ["-c", script, "bash", ...args], {
+    cwd,
+    env: { ...env, TMPDIR: caches },
+  });
+  const [seconds = Number.NaN, user = 0, system = 0] = stderr.trim().split(/\s+/).map(Number);
+  return { seconds, cpuSeconds: user + system };
+}
