@@ -12,7 +12,7 @@ import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
 const { stack, namePrefix, destroyGraceSeconds } = settings;
-const { engine, dropped, backupDirectory, bucketLook, storeLacks } = await prepare(settings);
+const { engine, dropped, pins, backupDirectory, bucketLook, storeLacks } = await prepare(settings);
 
 // The provider would follow DOCKER_CONTEXT past the engine that was found.
 const provider = new docker.Provider("engine", { host: engine.host, context: "" });
@@ -26,7 +26,7 @@ const network = new docker.Network(
   },
   { provider, ignoreChanges: spelling(engine.kind).networkIgnores },
 );
-const place: Place = { engine, network, stack, namePrefix, dropped };
+const place: Place = { engine, network, stack, namePrefix, dropped, pins };
 
 const db = new Database(
   "database",

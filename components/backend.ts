@@ -9,6 +9,7 @@ import { spelling } from "./engine.ts";
 import { healthcheck } from "./healthcheck.ts";
 import { memoryLimit } from "./memory-limit.ts";
 import { generatedSecret } from "./password.ts";
+import type { PinnedImages } from "./pinned-images.ts";
 import { containerBase, containerOptions, type Place } from "./place.ts";
 import { step } from "./step.ts";
 
@@ -88,7 +89,7 @@ function createImage(
       { parent },
     );
   }
-  const { context, dockerfile, target, hash } = buildOf(source);
+  const { context, dockerfile, target, hash } = buildOf(source, place.pins);
   return new docker.RemoteImage(
     `${name}-image`,
     {
@@ -103,10 +104,10 @@ function createImage(
   );
 }
 
-function buildOf(source: Exclude<BackendSource, { from: "image" }>) {
+function buildOf(source: Exclude<BackendSource, { from: "image" }>, pins: PinnedImages) {
   if (source.from === "context") return { ...source, hash: contextHash(source.context, source.dockerfile) };
   const program = { entry: "backend/server.ts", file: "server.cjs", beside: ["backend/Dockerfile"] };
-  return { ...bundle("backend", program), dockerfile: "Dockerfile", target: undefined };
+  return { ...bundle("backend", program, pins), dockerfile: "Dockerfile", target: undefined };
 }
 
 function createContainer(

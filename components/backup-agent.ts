@@ -65,11 +65,9 @@ export class BackupAgent extends pulumi.ComponentResource {
 }
 
 function createImage(name: string, place: Place, parent: pulumi.Resource): docker.RemoteImage {
-  const { context, hash } = bundle("agent", {
-    entry: "agent/main.ts",
-    file: "agent.cjs",
-    beside: ["agent/Dockerfile", "agent/budgie-agent", "agent/budgie-healthy"],
-  });
+  const beside = ["Dockerfile", "budgie-agent", "budgie-healthy"].map(file => `agent/${file}`);
+  const program = { entry: "agent/main.ts", file: "agent.cjs", beside };
+  const { context, hash } = bundle("agent", program, place.pins);
   return new docker.RemoteImage(
     `${name}-image`,
     {

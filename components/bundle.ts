@@ -11,8 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { buildSync } from "esbuild";
+import { type BuildOptions, buildSync, version } from "esbuild";
 import { PROJECT_FOLDER } from "../settings.ts";
+import { madeBefore, remember } from "./bundle-record.ts";
+import { type PinnedImages, withPinnedImages } from "./pinned-images.ts";
 
 export interface Bundle {
   /** The build context, relative to the project folder, so that the state holds no path of this machine. */
@@ -21,36 +23,75 @@ export interface Bundle {
   hash: string;
 }
 
+interface Program {
+  entry: string;
+  file: string;
+  beside: string[];
+}
+
+const OPTIONS = {
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  format: "cjs",
+  // ssh2 does without both, and a bundle with what this machine happened to compile would run nowhere else.
+  external: ["*.node", "cpu-features"],
+  logLevel: "error",
+} satisfies BuildOptions;
+
 /**
  * Writes a build context of one bundled program and the files given (a Dockerfile among them) to .build/NAME. An image made
- * from it needs no network and no node_modules. Throws when the program does not compile.
+ * from it needs no network and no node_modules. What was made from the same files before is only looked at. Throws when the
+ * program does not compile.
  */
-export function bundle(name: string, program: { entry: string; file: string; beside: string[] }): Bundle {
-  const { outputFiles } = buildSync({
+export function bundle(name: string, program: Program, pins: PinnedImages): Bundle {
+  const context = join(".build", name);
+  const folder = join(PROJECT_FOLDER, context);
+  const how = JSON.stringify({ version, options: OPTIONS, program, pins: [...pins] });
+  const known = madeBefore(name, how);
+  if (known !== undefined && known === hashOfFolder(folder)) return { context, hash: known };
+  const startedAt = Date.now();
+  const { contents, sources } = make(program, pins);
+  writeContext(folder, contents);
+  const hash = hashOf(contents);
+  remember(name, startedAt, { how, paths: [...sources, ...program.beside], hash });
+  return { context, hash };
+}
+
+function make(program: Program, pins: PinnedImages): { contents: Map<string, Context>; sources: string[] } {
+  const { outputFiles, metafile } = buildSync({
+    ...OPTIONS,
     absWorkingDir: PROJECT_FOLDER,
     entryPoints: [program.entry],
     outfile: program.file,
-    bundle: true,
-    platform: "node",
-    target: "node24",
-    format: "cjs",
-    // ssh2 does without both, and a bundle with what this machine happened to compile would run nowhere else.
-    external: ["*.node", "cpu-features"],
-    logLevel: "error",
     write: false,
+    metafile: true,
   });
   const contents = new Map<string, Context>();
   for (const { contents: data } of outputFiles) contents.set(program.file, { data, mode: 0o644 });
   for (const path of program.beside) {
     const source = join(PROJECT_FOLDER, path);
-    contents.set(basename(path), {
-      data: readFileSync(source),
-      mode: statSync(source).mode & 0o100 ? 0o755 : 0o644,
-    });
+    const text = readFileSync(source);
+    const data =
+      basename(path) === "Dockerfile" ? Buffer.from(withPinnedImages(text.toString(), pins)) : text;
+    contents.set(basename(path), { data, mode: modeOf(source) });
   }
-  const context = join(".build", name);
-  writeContext(join(PROJECT_FOLDER, context), contents);
-  return { context, hash: hashOf(contents) };
+  // Others are made up by esbuild itself.
+  const sources = Object.keys(metafile.inputs).filter(path => existsSync(join(PROJECT_FOLDER, path)));
+  return { contents, sources };
+}
+
+function modeOf(file: string): number {
+  return statSync(file).mode & 0o100 ? 0o755 : 0o644;
+}
+
+/** Undefined when it is not there. */
+function hashOfFolder(folder: string): string | undefined {
+  if (!existsSync(folder)) return undefined;
+  const files = readdirSync(folder).map(name => join(folder, name));
+  return hashOf(
+    new Map(files.map(file => [basename(file), { data: readFileSync(file), mode: modeOf(file) }])),
+  );
 }
 
 interface Context {

@@ -1,11 +1,10 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { capabilities } from "./capabilities.ts";
-import { spelling } from "./engine.ts";
 import { healthcheck } from "./healthcheck.ts";
 import { memoryLimit } from "./memory-limit.ts";
 import { generatedSecret } from "./password.ts";
-import { containerBase, containerOptions, labelsOf, type Place } from "./place.ts";
+import { containerBase, containerOptions, imageName, labelsOf, type Place } from "./place.ts";
 import { step } from "./step.ts";
 
 export interface DatabaseArgs {
@@ -111,7 +110,7 @@ function createContainer(
   const { place } = args;
   const image = new docker.RemoteImage(
     `${name}-image`,
-    { name: spelling(place.engine.kind).image(IMAGE), keepLocally: true },
+    { name: imageName(place, IMAGE), keepLocally: true },
     { parent },
   );
   return new docker.Container(

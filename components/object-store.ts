@@ -1,13 +1,12 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { capabilities } from "./capabilities.ts";
-import { spelling } from "./engine.ts";
 import { healthcheck } from "./healthcheck.ts";
 import { memoryLimit } from "./memory-limit.ts";
 import type { Credentials, ObjectStoreSettings } from "./offsite-settings.ts";
 import { keyPrefix, type OffsiteStore } from "./offsite-store.ts";
 import { generatedSecret } from "./password.ts";
-import { containerBase, containerOptions, labelsOf, type Place } from "./place.ts";
+import { containerBase, containerOptions, imageName, labelsOf, type Place } from "./place.ts";
 import { step } from "./step.ts";
 
 export interface ObjectStoreArgs {
@@ -79,7 +78,7 @@ function createContainer(
 ): docker.Container {
   const image = new docker.RemoteImage(
     `${name}-image`,
-    { name: spelling(place.engine.kind).image(store.image), keepLocally: true },
+    { name: imageName(place, store.image), keepLocally: true },
     { parent },
   );
   return new docker.Container(

@@ -2,6 +2,7 @@ import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 import { type DroppedInput, type Engine, spelling } from "./engine.ts";
 import { labelledWith } from "./ignored-inputs.ts";
+import type { PinnedImages } from "./pinned-images.ts";
 
 /** Where a stack's containers live and what they have in common. */
 export interface Place {
@@ -12,6 +13,12 @@ export interface Place {
   namePrefix: string;
   /** What the engine does not carry out, and so reads back otherwise. */
   dropped: readonly DroppedInput[];
+  pins: PinnedImages;
+}
+
+/** An image's name as the engine finds it, by its digest where it is pinned. */
+export function imageName({ engine, pins }: Place, name: string): string {
+  return pins.get(name) ?? spelling(engine.kind).image(name);
 }
 
 export type Role = "database" | "backend" | "backup-agent" | "object-store";

@@ -4,6 +4,7 @@ import { backupDirectoryPath, createBackupDirectory, sharedDirectoryProblem } fr
 import { bucketOwnership } from "./bucket-owner.ts";
 import { type DroppedInput, type Engine, engineTraits, findEngine, unreachable } from "./engine.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
+import { type PinnedImages, pinnedImages } from "./pinned-images.ts";
 import { type PublishedPort, portProblem } from "./published-port.ts";
 import { Refusal } from "./refusal.ts";
 import { otherEngineProblem } from "./same-engine.ts";
@@ -13,6 +14,7 @@ export interface Prepared {
   engine: Engine;
   /** What the engine does not carry out; nothing when it did not answer. */
   dropped: readonly DroppedInput[];
+  pins: PinnedImages;
   /** Absolute, on the engine's machine. */
   backupDirectory: string;
   bucketLook: BucketLook;
@@ -52,7 +54,8 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
     const { dropped } = engine.reachable ? await engineTraits(engine) : { dropped: [] };
-    return { engine, dropped, backupDirectory, bucketLook, storeLacks: lacks };
+    const pins = await pinnedImages(engine);
+    return { engine, dropped, pins, backupDirectory, bucketLook, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }

@@ -1,7 +1,8 @@
 import type Docker from "dockerode";
 import { type Engine, engineClient, spelling } from "../components/engine.ts";
+import { STAND_IN_LABEL } from "../components/pinned-images.ts";
 import { pull } from "./image-pull.ts";
-import { assemble, type Recipe, recipeKey, STAND_IN_KEY_LABEL, STAND_IN_LABEL } from "./image-stand-in.ts";
+import { assemble, type Recipe, recipeKey, STAND_IN_KEY_LABEL } from "./image-stand-in.ts";
 import { minioServer, minioSources } from "./minio.ts";
 
 interface BaseImage {

@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type Docker from "dockerode";
 import { execa } from "execa";
+import { STAND_IN_LABEL } from "../components/pinned-images.ts";
 import { builtOnce, contentKey } from "./cache.ts";
 import { installed, isDebian } from "./container-engine.ts";
 import { readToEnd } from "./image-pull.ts";
@@ -12,8 +13,6 @@ import { projectFolder } from "./project.ts";
 import { runLogged } from "./run-tool.ts";
 import { step, ToolchainError } from "./say.ts";
 
-/** The label of every stand-in. */
-export const STAND_IN_LABEL = "budgie.stand-in";
 /** Its value is the key of what the stand-in was built from. */
 export const STAND_IN_KEY_LABEL = "budgie.stand-in-key";
 

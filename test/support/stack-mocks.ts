@@ -70,8 +70,8 @@ export const GENERATED = "generated-canary";
 const bundles = new Map<string, Bundle>();
 vi.doMock("../../components/bundle.ts", async original => {
   const { bundle } = await original<typeof import("../../components/bundle.ts")>();
-  const bundleOnce: typeof bundle = (name, program) => {
-    const known = bundles.get(name) ?? bundle(name, program);
+  const bundleOnce: typeof bundle = (name, program, pins) => {
+    const known = bundles.get(name) ?? bundle(name, program, pins);
     bundles.set(name, known);
     return known;
   };

@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { PROJECT_FOLDER } from "../settings.ts";
+
+/** What a bundle was made from, and what came out. */
+interface MadeFrom {
+  /** How it was made: options, and what else decides which files are read. */
+  how: string;
+  /** The hash of every file that was read, by path. */
+  sources: { [path: string]: string };
+  /** Of the build context that was written. */
+  hash: string;
+}
+
+/** Decide which file an import means. */
+const RESOLUTION = ["package-lock.json", "tsconfig.json"];
+
+/**
+ * The hash of the build context that was made in the same way from the same files, or undefined when anything differs. Whether
+ * that context is still there, whole, is for the caller to see.
+ */
+export function madeBefore(name: string, how: string): string | undefined {
+  try {
+    const made = JSON.parse(readFileSync(fileOf(name), "utf8")) as MadeFrom;
+    const same =
+      made.how === how && Object.entries(made.sources).every(([path, hash]) => hashOf(path) === hash);
+    return same ? made.hash : undefined;
+  } catch {
+    // There is none, or one of its files is gone: it is made again.
+    return undefined;
+  }
+}
+
+/**
+ * Paths are relative to the project folder. Nothing is remembered when one of them was written after `startedAt`, as of
+ * `Date.now()`: what was read may have been what it held before.
+ */
+export function remember(
+  name: string,
+  startedAt: number,
+  made: { how: string; paths: string[]; hash: string },
+): void {
+  const paths = [...made.paths, ...RESOLUTION];
+  if (paths.some(path => statSync(join(PROJECT_FOLDER, path)).mtimeMs >= startedAt)) return;
+  const sources = Object.fromEntries(paths.map(path => [path, hashOf(path)]));
+  const own = `${fileOf(name)}.${process.pid}`;
+  writeFileSync(own, JSON.stringify({ how: made.how, sources, hash: made.hash } satisfies MadeFrom));
+  renameSync(own, fileOf(name));
+}
+
+function fileOf(name: string): string {
+  return join(PROJECT_FOLDER, ".build", `${name}.made-from.json`);
+}
+
+/** Throws when the file is not there. */
+function hashOf(path: string): string {
+  return createHash("sha256")
+    .update(readFileSync(join(PROJECT_FOLDER, path)))
+    .digest("hex");
+}

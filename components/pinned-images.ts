@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PROJECT_FOLDER } from "../settings.ts";
+import { type Engine, engineClient, spelling } from "./engine.ts";
+
+/** The label of an image that was assembled on this machine in place of one that no registry gave (docs/toolchain.md). */
+export const STAND_IN_LABEL = "budgie.stand-in";
+
+/** The file with the images that the stack begins with, relative to the project folder. */
+export const IMAGES_FILE = "images/Dockerfile";
+
+/** What to say for an image, by its name with the tag: `postgres@sha256:…` for `postgres:16-alpine`. */
+export type PinnedImages = ReadonlyMap<string, string>;
+
+/** `FROM name:tag` or `FROM name:tag@sha256:…`. */
+const FROM = /^FROM ([^\s@]+)(?:@(sha256:[0-9a-f]{64}))?$/gm;
+
+/** Each image of such a file, and its digest where it is pinned. */
+export function imagesIn(text: string): { name: string; digest: string | undefined }[] {
+  return [...text.matchAll(FROM)].map(([, name = "", digest]) => ({ name, digest }));
+}
+
+/** The file with these digests, by the images' names with their tags. */
+export function withDigests(text: string, digests: ReadonlyMap<string, string>): string {
+  return text.replace(FROM, (line, name: string) => {
+    const digest = digests.get(name);
+    return digest ? `FROM ${name}@${digest}` : line;
+  });
+}
+
+/**
+ * The pinned images, as the engine finds them. A stand-in has no digest that a registry knows, and stays until the operator
+ * removes it: the official PostgreSQL sorts text otherwise, and its indexes on the same volume would be wrong.
+ */
+export async function pinnedImages(engine: Engine, text = imagesFile()): Promise<PinnedImages> {
+  const pinned = imagesIn(text).filter(({ digest }) => digest);
+  if (pinned.length === 0) return new Map();
+  const standIns = engine.reachable ? await standInNames(engine) : [];
+  const full = spelling("podman").image;
+  return new Map(
+    pinned
+      .filter(({ name }) => !standIns.includes(full(name)))
+      .map(({ name, digest }) => [name, spelling(engine.kind).image(`${withoutTag(name)}@${digest}`)]),
+  );
+}
+
+/** A Dockerfile whose images are the pinned ones. */
+export function withPinnedImages(dockerfile: string, pins: PinnedImages): string {
+  return dockerfile.replace(
+    /^(FROM )(\S+)/gm,
+    (_, from: string, name: string) => from + (pins.get(name) ?? name),
+  );
+}
+
+function imagesFile(): string {
+  return readFileSync(join(PROJECT_FOLDER, IMAGES_FILE), "utf8");
+}
+
+async function standInNames(engine: Engine): Promise<string[]> {
+  const listed = await engineClient(engine.host).listImages({
+    filters: { label: [`${STAND_IN_LABEL}=true`] },
+  });
+  return listed.flatMap(image => image.RepoTags ?? []).map(spelling("podman").image);
+}
+
+function withoutTag(name: string): string {
+  return name.replace(/:[^:/]+$/, "");
+}

@@ -1,0 +1,50 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { exclusively } from "../../toolchain/cache.ts";
+import { installed } from "../../toolchain/container-engine.ts";
+import { runLogged } from "../../toolchain/run-tool.ts";
+import { freePort } from "./free-port.ts";
+import { localServer, serverFolder } from "./local-server.ts";
+
+export interface TestRegistry {
+  /** `127.0.0.1:5000`, which engines trust without TLS. */
+  host: string;
+  stop(): Promise<void>;
+}
+
+/** Debian's image registry, on a port of its own. Installs it where it is missing; throws on a machine that cannot have it. */
+export async function startRegistry(): Promise<TestRegistry> {
+  if (!(await installed("docker-registry"))) {
+    const install = [
+      "install",
+      "-o",
+      "DPkg::Lock::Timeout=120",
+      "-y",
+      "--no-install-recommends",
+      "docker-registry",
+    ];
+    const env = { DEBIAN_FRONTEND: "noninteractive" };
+    await exclusively("apt-get", () => runLogged("apt-get-install-registry", "apt-get", install, { env }));
+  }
+  const folder = await serverFolder("registry");
+  const host = `127.0.0.1:${await freePort()}`;
+  const config = join(folder, "config.yml");
+  const data = await mkdtemp(join(folder, "data-"));
+  await writeFile(
+    config,
+    JSON.stringify({
+      version: 0.1,
+      storage: { filesystem: { rootdirectory: data } },
+      http: { addr: host },
+    }),
+  );
+  const server = localServer({
+    name: "registry",
+    folder,
+    file: "docker-registry",
+    args: ["serve", config],
+    ready: async () => (await fetch(`http://${host}/v2/`)).ok,
+  });
+  await server.start();
+  return { host, stop: () => server.stop() };
+}
