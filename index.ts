@@ -5,9 +5,17 @@ import { BackupAgent } from "./components/backup-agent.ts";
 import { BackupGates } from "./components/backup-gates.ts";
 import { Database } from "./components/database.ts";
 import { spelling } from "./components/engine.ts";
+import { FirstBackup } from "./components/first-backup.ts";
 import { offsiteStore } from "./components/offsite-store.ts";
 import { labelsOf, type Place } from "./components/place.ts";
 import { prepare } from "./components/prepare.ts";
+import {
+  backupsOutput,
+  databaseOutput,
+  nextStepsOutput,
+  offsiteOutput,
+  readmeOutput,
+} from "./components/stack-outputs.ts";
 import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
@@ -78,18 +86,20 @@ const backend = new Backend(
 
 new BackupGates("backup-gates", { place, database: db, agent, backend }, onEngine);
 
+// A stack that takes no backups by itself is not given one either.
+const first =
+  settings.backupPolicy.schedule === undefined
+    ? undefined
+    : new FirstBackup("first-backup", { place, database: db, agent, backend }, onEngine);
+
+const deployed = { settings, backupDirectory, db, agent, backend, bucket };
 export const url = backend.url;
 export const backupDir = backupDirectory;
-export const database = {
-  name: settings.databaseName,
-  container: db.container.name,
-  volume: db.volume.name,
-};
-export const offsite = {
-  kind: settings.objectStore.kind,
-  bucket: bucket?.bucket,
-  lacks: storeLacks,
-};
+export const database = databaseOutput(deployed);
+export const backups = backupsOutput(deployed);
+export const offsite = offsiteOutput(deployed, storeLacks);
 /** Reads the bucket, and cannot change it where the store has such keys: for `npx budgie`, which restores with it. */
 export const objectStoreReader = bucket && pulumi.secret(bucket.reader);
-export const nextSteps = [`curl ${url}/health`, "npx budgie backup", "npx budgie list", "npx budgie status"];
+export const firstBackup = first?.proven;
+export const nextSteps = nextStepsOutput(deployed);
+export const readme = readmeOutput(deployed);

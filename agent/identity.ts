@@ -5,7 +5,7 @@ import { newestGood } from "./catalogue.ts";
 import { replaceFile } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { Manifest } from "./manifest.ts";
-import { readServerFacts, type ServerFacts } from "./server.ts";
+import { connectToMaintenance, databaseExists, readServerFacts, type ServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 
 /**
@@ -65,15 +65,31 @@ export function judgeIdentity(
   return null;
 }
 
-/** Throws a Stop naming both ways out when the database is not the one that it was. */
+/** Throws a Stop naming the ways out when the database is not the one that it was, or is not in the server any more. */
 export async function checkIdentity(settings: AgentSettings): Promise<ServerFacts> {
-  const facts = await readServerFacts(settings);
+  const facts = await readServerFacts(settings).catch(async error => {
+    await requireDatabase(settings);
+    throw error;
+  });
   const wrong = judgeIdentity(await readIdentity(settings), await newestGood(settings), facts);
   if (wrong === null) return facts;
   throw new Stop(
     EXIT.anotherDatabase,
     `The database ${settings.database} of stack ${settings.stack} ${wrong}.`,
     "To bring the data back: `npx budgie restore latest`. If this database is the right one from now on: `npx budgie accept-database`.",
+  );
+}
+
+/** A server without this database is no server that does not answer: its volume is another environment's. */
+async function requireDatabase(settings: AgentSettings): Promise<void> {
+  const session = await connectToMaintenance(settings, "budgie check-identity").catch(() => null);
+  if (session === null) return;
+  const exists = await databaseExists(session, settings.database).finally(() => session.end());
+  if (exists) return;
+  throw new Stop(
+    EXIT.anotherDatabase,
+    `The server of stack ${settings.stack} holds no database ${settings.database}: it was dropped, or the volume is another environment's.`,
+    "To bring the data back: `npx budgie restore latest`.",
   );
 }
 

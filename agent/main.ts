@@ -5,6 +5,7 @@ import { listBackups } from "./catalogue.ts";
 import { sendTaken } from "./copies.ts";
 import { drill } from "./drill.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { proveFirstBackup } from "./first-backup.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { manifestOf, REASONS } from "./manifest.ts";
 import { addOffsiteCommands, readerFor } from "./offsite-commands.ts";
@@ -157,6 +158,17 @@ program
     const settings = readSettings(process.env);
     await checkIdentity(settings);
     terminalReporter(false).done(`${settings.database} is the database of stack ${settings.stack}`);
+  });
+
+program
+  .command("prove-first-backup")
+  .description("take a backup and prove it, unless one of this database is proven already; for `pulumi up`")
+  .action(async () => {
+    const proven = await proveFirstBackup(readSettings(process.env), terminalReporter(true));
+    const { name, provenAt, tables, rows } = proven;
+    process.stdout.write(
+      `${name}, proven ${provenAt.slice(0, 16).replace("T", " ")} UTC by restoring it (tables: ${tables}, rows: ${rows})\n`,
+    );
   });
 
 program

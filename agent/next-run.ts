@@ -64,6 +64,16 @@ export function remembersServed(run: Run): RunMemory {
   return { served: run.due, failedAt: null };
 }
 
+/** To be remembered when a backup was taken now, by another than the schedule's own loop. */
+export function remembersUpTo(schedule: Schedule, now: Date): RunMemory {
+  return { served: schedule.upTo(now), failedAt: null };
+}
+
+/** Of two memories, the one that knows of the later served run; `own` when neither does. */
+export function laterMemory(own: RunMemory, other: RunMemory): RunMemory {
+  return other.served !== null && (own.served === null || other.served > own.served) ? other : own;
+}
+
 /** To be remembered when a run failed. */
 export function remembersFailed(before: RunMemory, now: Date): RunMemory {
   return { served: before.served, failedAt: now };

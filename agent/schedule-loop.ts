@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { EXIT, Stop } from "./exit-codes.ts";
 import {
   type Jitter,
+  laterMemory,
   nextRun,
   type Run,
   type RunMemory,
@@ -14,10 +15,15 @@ import type { Schedule } from "./schedule.ts";
 /** The clock may be set, and the machine may sleep, while one waits: the time is looked at at least this often. */
 const LOOK_AGAIN_MS = 60_000;
 
+/** How long a first backup waits for something to be in the database. Then one of an empty database is better than none. */
+const FIRST_WAITS_MS = 10 * 60_000;
+
 /** What the loop touches of the world. */
 export interface ScheduledWork {
   read(): Promise<RunMemory>;
   write(memory: RunMemory): Promise<void>;
+  /** Whether there is something to take a first backup of. */
+  hasData(): Promise<boolean>;
   /** Takes a backup; it is done when the backup is in the backup directory, wherever else it is to be. */
   backup(signal: AbortSignal): Promise<unknown>;
   /** What follows a backup. Its failures are said, and change nothing of the backup's success. */
@@ -38,7 +44,8 @@ export const systemClock: Clock = {
 /**
  * Takes the backups that are due, until `signal` aborts. Never throws: whatever fails is said in one line, and tried again
  * when `nextRun` says so. What was served is remembered in this process as well, so that a disk too full for the memory's
- * file is not filled with one backup after the other.
+ * file is not filled with one backup after the other; and read again after each wait, because `pulumi up` takes the first
+ * backup itself, once the API has made its tables.
  */
 export async function keepSchedule(
   schedule: Schedule,
@@ -49,17 +56,21 @@ export async function keepSchedule(
   clock: Clock = systemClock,
 ): Promise<void> {
   let memory = await work.read();
+  const waitsUntil = clock.now().getTime() + FIRST_WAITS_MS;
   while (!signal.aborted) {
     const now = clock.now();
     const run = nextRun(schedule, memory, jitter, now);
     const early = run.at.getTime() - now.getTime();
-    if (early > 0) {
-      await clock.wait(Math.min(early, LOOK_AGAIN_MS), signal);
+    const mayWait = run.why === "nothing known of earlier runs" && now.getTime() < waitsUntil;
+    if (early > 0 || (mayWait && !(await work.hasData()))) {
+      await clock.wait(early > 0 ? Math.min(early, LOOK_AGAIN_MS) : LOOK_AGAIN_MS, signal);
+      memory = laterMemory(memory, await work.read());
       continue;
     }
     const outcome = await attempt(run, memory, work, report, signal, clock);
     if (outcome === "busy") {
       await clock.wait(LOOK_AGAIN_MS, signal);
+      memory = laterMemory(memory, await work.read());
       continue;
     }
     if (outcome === "stopped") return;

@@ -8,6 +8,7 @@ import type { Reporter } from "./reporter.ts";
 import { readRunMemory, writeRunMemory } from "./run-memory.ts";
 import { readSchedule } from "./schedule.ts";
 import { keepSchedule } from "./schedule-loop.ts";
+import { readServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 
 const PROVEN_FOR_MS = 7 * 24 * 3_600_000;
@@ -27,11 +28,20 @@ export async function keepTakingBackups(
     {
       read: () => readRunMemory(settings),
       write: memory => writeRunMemory(settings, memory),
+      hasData: () => hasData(settings),
       backup: stopped => backup(settings, { reason: "scheduled", format }, report, stopped),
       afterwards: stopped => follow(settings, report, stopped),
     },
     report,
     signal,
+  );
+}
+
+/** A backup of a database that has no tables yet would be the first, and worth nothing. When it cannot be asked, it is tried. */
+async function hasData(settings: AgentSettings): Promise<boolean> {
+  return readServerFacts(settings).then(
+    ({ tables }) => tables > 0,
+    () => true,
   );
 }
 

@@ -73,14 +73,18 @@ async function volumeHoldsDatabase(container: Docker.Container, input: Input): P
   const names = answer.stdout.split("\n").filter(Boolean);
   if (names.includes(input.database)) return;
   const [other] = names;
+  const { Config: made } = await container.inspect();
+  const create = `npx budgie --stack ${made.Labels["budgie.prefix"]} psql -- -d postgres -c 'CREATE DATABASE ${input.database}'`;
   throw new StepFailure(
     `The volume ${input.volume} does not hold ${input.database}, this stack's database. It holds ${names.join(", ") || "none"}. ` +
       "It is another environment's, or its first start was cut off. Nothing in it was changed.",
-    other
-      ? `pulumi config set budgie:databaseName ${other}     # if this stack is the one it belongs to\n` +
-          "pulumi config set budgie:namePrefix ANOTHER_NAME     # if not: gives this stack a volume of its own"
-      : `docker exec ${input.container.slice(0, 12)} createdb -U ${input.user} ${input.database}     # if it is to start empty\n` +
-          "pulumi config set budgie:namePrefix ANOTHER_NAME     # if it is not yours",
+    [
+      ...(other
+        ? [`pulumi config set budgie:databaseName ${other}     # if this stack is the one it belongs to`]
+        : []),
+      "pulumi config set budgie:namePrefix ANOTHER_NAME     # if it is not yours: gives this stack a volume of its own",
+      `${create}     # if this stack's data was lost here; then pulumi up, which says how to restore it`,
+    ].join("\n"),
   );
 }
 

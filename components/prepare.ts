@@ -4,6 +4,7 @@ import { backupDirectoryPath, createBackupDirectory, sharedDirectoryProblem } fr
 import { bucketOwnership } from "./bucket-owner.ts";
 import { type DroppedInput, type Engine, engineTraits, findEngine, unreachable } from "./engine.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
+import { otherDatabaseProblem } from "./other-database.ts";
 import { type PinnedImages, pinnedImages } from "./pinned-images.ts";
 import { type PublishedPort, portProblem } from "./published-port.ts";
 import { Refusal } from "./refusal.ts";
@@ -42,6 +43,7 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     if (engineProblem) refuse(engineProblem);
     const prefixProblem = await namePrefixProblem(engine, settings.namePrefix, settings.stack);
     if (prefixProblem) refuse(prefixProblem);
+    const databaseProblem = otherDatabaseProblem(engine, settings.namePrefix);
     for (const port of publishedPorts(settings)) {
       const taken = await portProblem(engine, settings.namePrefix, port);
       if (taken) refuse(taken);
@@ -49,6 +51,8 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
     const shared = await sharedDirectoryProblem(engine, settings.namePrefix, backupDirectory);
     if (shared) refuse(shared);
+    const otherDatabase = await databaseProblem;
+    if (otherDatabase) refuse(otherDatabase);
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
     const bucketLook = await lookAtOwnBucket(settings);
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);

@@ -1,13 +1,21 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
+type Script =
+  | "database-ready"
+  | "database-identity"
+  | "backend-ready"
+  | "local-store-bucket"
+  | "store-lifecycle"
+  | "prove-first-backup";
+
 /**
  * A step of `pulumi up` that is a script of this folder. It runs when it is new and whenever its input has changed; others
  * wait for it with `dependsOn`. The input reaches the script on standard input and is kept encrypted in the state.
  */
 export function step(
   name: string,
-  script: "database-ready" | "database-identity" | "backend-ready" | "local-store-bucket" | "store-lifecycle",
+  script: Script,
   input: Record<string, pulumi.Input<unknown>>,
   opts: pulumi.CustomResourceOptions,
 ): command.local.Command {

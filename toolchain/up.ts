@@ -45,7 +45,7 @@ async function pulumi(env: NodeJS.ProcessEnv, args: string[]): Promise<string> {
 /** From the stack's own outputs, as far as they are there. */
 async function sayWhatIsThere(env: NodeJS.ProcessEnv): Promise<void> {
   const json = await pulumi(env, ["stack", "output", "--json", "--stack", STACK]);
-  const { url, backupDir, nextSteps } = JSON.parse(json) as Record<string, unknown>;
+  const { url, backupDir, firstBackup, nextSteps } = JSON.parse(json) as Record<string, unknown>;
   sayDone(`Budgie is running${url ? ` at ${url}` : ""}.`);
   const steps = [
     ...(Array.isArray(nextSteps) ? nextSteps : []),
@@ -54,6 +54,7 @@ async function sayWhatIsThere(env: NodeJS.ProcessEnv): Promise<void> {
   ];
   const lines = [
     ...(backupDir ? [`Backups are kept in ${backupDir}.`] : []),
+    ...(firstBackup ? [`The first: ${firstBackup}.`] : []),
     "What to type next:",
     ...steps.map(step => `    ${step}`),
   ];

@@ -103,8 +103,8 @@ describe("backups that are taken by themselves", () => {
   let postgres: TestPostgres;
   let agent: TestAgent;
 
-  const query = async (text: string) => {
-    const client = new pg.Client({ connectionString: postgres.url() });
+  const query = async (text: string, database = "postgres") => {
+    const client = new pg.Client({ connectionString: postgres.url(database) });
     await client.connect();
     await client.query(text).finally(() => client.end());
   };
@@ -116,6 +116,7 @@ describe("backups that are taken by themselves", () => {
   beforeAll(async () => {
     postgres = await startPostgres();
     await query("CREATE DATABASE budgie_dev");
+    await query("CREATE TABLE transactions (id int)", "budgie_dev");
     agent = await startAgent(postgres, {
       database: "budgie_dev",
       environment: { BUDGIE_BACKUP_SCHEDULE: "* * * * *" },

@@ -39,6 +39,7 @@ async function live(
     { ms: 0, key: "dev" },
     {
       read: async () => remembered,
+      hasData: async () => true,
       write: async memory => void seen.written.push(memory),
       afterwards: async () => void seen.followed++,
       ...work,
@@ -114,6 +115,30 @@ describe("taking the backups that are due", () => {
     );
     expect(started.map(at => at.slice(11, 16))).toEqual(["02:00", "02:01", "02:02", "02:03"]);
     expect(written).toEqual([served("2026-11-22T02:00:00Z")]);
+  });
+
+  it("waits for the first one until there is data to take it of", async () => {
+    const tables = [false, false, false, true];
+    const { started } = await live("2026-11-22T14:00:00Z", "2026-11-22T14:30:00Z", NOTHING, {
+      hasData: async () => tables.shift() ?? true,
+    });
+    expect(started.map(at => at.slice(11, 16))).toEqual(["14:03"]);
+  });
+
+  it("takes one of an empty database in the end", async () => {
+    const { started } = await live("2026-11-22T14:00:00Z", "2026-11-22T14:30:00Z", NOTHING, {
+      hasData: async () => false,
+    });
+    expect(started.map(at => at.slice(11, 16))).toEqual(["14:10"]);
+  });
+
+  it("takes no first one when `pulumi up` has taken it meanwhile", async () => {
+    const memories = [NOTHING, NOTHING, served("2026-11-22T02:00:00Z")];
+    const { started } = await live("2026-11-22T14:00:00Z", "2026-11-23T03:00:00Z", NOTHING, {
+      hasData: async () => false,
+      read: async () => memories.shift() ?? NOTHING,
+    });
+    expect(started.map(at => at.slice(0, 16))).toEqual(["2026-11-23T02:00"]);
   });
 
   it("takes no second backup when neither its memory nor what follows can be done", async () => {

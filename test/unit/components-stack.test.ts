@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { GENERATED, type Registered, runProgram, withoutSecrets } from "../support/stack-mocks.ts";
 
@@ -215,6 +216,7 @@ describe("secrets", () => {
       "backup-agent-database-identity",
       "database-initial-password",
       "database-ready",
+      "first-backup-proof",
       "object-store-bucket",
       "object-store-reader-secret",
       "object-store-root-secret",
@@ -265,6 +267,16 @@ describe("order", () => {
   it("lets the API write only to the database that the backups came from", () => {
     expect(names(one(plain, "backend-container").request)).toContain("backup-agent-database-identity");
     expect(names(one(plain, "backup-agent-database-identity").request)).toContain("backup-agent-container");
+  });
+
+  it("proves a first backup after the API has made its tables and the bucket is there, and holds up nothing", async () => {
+    expect(names(one(plain, "first-backup-proof").request)).toEqual(
+      expect.arrayContaining(["backend-ready", "object-store-bucket"]),
+    );
+    for (const { request } of plain) expect(names(request)).not.toContain("first-backup-proof");
+    const { resources, outputs } = await runProgram({ "budgie:backupSchedule": "" });
+    expect(resources.map(({ name }) => name)).not.toContain("first-backup-proof");
+    expect(outputs.firstBackup).toBeUndefined();
   });
 
   it("keeps no path of this machine in a step", () => {
@@ -349,9 +361,55 @@ describe("with an engine on another machine", () => {
   });
 });
 
-it("the outputs tell where everything is and what to type next", async () => {
-  const { outputs } = await runProgram({ "budgie:httpPort": "18080" });
-  expect(outputs.url).toBe("http://localhost:18080");
-  expect(outputs.backupDir).toBe(`${process.cwd()}/backups`);
-  expect(outputs.nextSteps).toContain("npx budgie backup");
+describe("the outputs", () => {
+  it("tell where everything is and what to type next", async () => {
+    const { outputs } = await runProgram({ "budgie:httpPort": "18080", "budgie:databasePort": "5433" });
+    const [database, backups, offsite] = await Promise.all(
+      [outputs.database, outputs.backups, outputs.offsite].map(settled),
+    );
+    expect(outputs.url).toBe("http://localhost:18080");
+    expect(outputs.backupDir).toBe(`${process.cwd()}/backups`);
+    expect(database).toEqual({
+      name: "budgie_dev",
+      container: "budgie-db",
+      volume: "budgie-postgres-data",
+      address: "127.0.0.1:5433",
+    });
+    expect(backups).toEqual({
+      directory: `${process.cwd()}/backups`,
+      container: "budgie-backup",
+      taken: "At 02:00 (UTC)",
+      next: "npx budgie status",
+      restore: "npx budgie restore latest",
+    });
+    expect(offsite).toMatchObject({ kind: "local", bucket: "budgie-backups" });
+    expect(outputs.nextSteps).toContain("npx budgie backup");
+  });
+
+  it("name the stack where there may be several, in commands and in the README that the console shows", async () => {
+    const { outputs } = await runProgram({ "budgie:namePrefix": "other", "budgie:backupSchedule": "" });
+    expect(outputs.nextSteps).toContain("npx budgie --stack other backup");
+    const readme = await settled(outputs.readme);
+    for (const named of ["other-backend", "other-db", "other-postgres-data", "other-backup", "by hand only"])
+      expect(readme).toContain(named);
+    expect(readme).toContain("npx budgie --stack other restore latest");
+    expect(readme, "Pulumi Cloud would take it for a stack output").not.toContain("${");
+  });
+
+  it("show no secret but the reader's, which is one", async () => {
+    const { outputs } = await runProgram(SECRETS, { secretKeys: SECRET_KEYS });
+    for (const [name, output] of Object.entries(outputs)) {
+      if (name === "objectStoreReader") {
+        expect(await pulumi.isSecret(output as pulumi.Output<unknown>)).toBe(true);
+        continue;
+      }
+      const shown = JSON.stringify((await settled(output)) ?? null);
+      for (const secret of [CANARY, SESSION_CANARY]) expect(shown, name).not.toContain(secret);
+    }
+  });
 });
+
+/** What an output comes to, with everything in it. */
+function settled(output: unknown): Promise<unknown> {
+  return new Promise(resolve => pulumi.output(output as string).apply(resolve));
+}

@@ -1,0 +1,100 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { backup } from "./backup.ts";
+import { sendTaken } from "./copies.ts";
+import { drill } from "./drill.ts";
+import { EXIT, Stop } from "./exit-codes.ts";
+import { checkIdentity } from "./identity.ts";
+import { isBad, isProven, type JudgedBackup, judge } from "./judged-backup.ts";
+import { listKept } from "./kept-backups.ts";
+import { type Manifest, totalRows } from "./manifest.ts";
+import { remembersUpTo } from "./next-run.ts";
+import type { Reporter } from "./reporter.ts";
+import { writeRunMemory } from "./run-memory.ts";
+import { readSchedule } from "./schedule.ts";
+import type { ServerFacts } from "./server.ts";
+import type { AgentSettings } from "./settings.ts";
+
+const LOOK_AGAIN_MS = 1000;
+
+/** A backup of the database that is there now, and when it was proven. */
+export interface ProvenBackup {
+  name: string;
+  /** ISO 8601. */
+  provenAt: string;
+  tables: number;
+  rows: number;
+}
+
+/**
+ * Sees to it that the database which is there has a proven backup: takes one and drills it, unless there is one. Waits while
+ * the agent's own schedule is at it. Throws a Stop when there is none in the end; a copy that could not be sent is a warning,
+ * for it is tried again by itself and turns the status red.
+ */
+export async function proveFirstBackup(settings: AgentSettings, report: Reporter): Promise<ProvenBackup> {
+  for (;;) {
+    const facts = await checkIdentity(settings);
+    const backups = await judgedBackups(settings, facts);
+    const proven = provenBackup(backups);
+    if (proven) return proven;
+    try {
+      const untried = untriedBackup(backups, facts);
+      const name = untried ?? (await takeOne(settings, report)).file;
+      await drill(settings, { which: name, store: null }, report);
+      if (untried === null) return requireProven(provenBackup(await judgedBackups(settings, facts)), name);
+    } catch (error) {
+      if (!(error instanceof Stop) || error.code !== EXIT.busy) throw error;
+      report.info(error.message);
+      await delay(LOOK_AGAIN_MS);
+    }
+  }
+}
+
+/** Those of the database that is there, newest first: one of another says nothing of it. */
+async function judgedBackups(
+  settings: AgentSettings,
+  { systemIdentifier }: ServerFacts,
+): Promise<JudgedBackup[]> {
+  const judged = (await listKept(settings)).map(judge).filter(found => typeof found !== "string");
+  return judged.filter(({ manifest }) => manifest?.systemIdentifier === systemIdentifier);
+}
+
+function provenBackup(backups: readonly JudgedBackup[]): ProvenBackup | null {
+  const found = backups.find(isProven);
+  if (!found?.manifest || !found.proven) return null;
+  const { tables } = found.manifest;
+  return { name: found.name, provenAt: found.proven.at, tables: tables.length, rows: totalRows(tables) };
+}
+
+/**
+ * One that the agent has just taken by itself, or that a gate took before the stack was destroyed. Not one of before the API
+ * made its tables: that would prove nothing.
+ */
+function untriedBackup(backups: readonly JudgedBackup[], facts: ServerFacts): string | null {
+  const newest = backups.find(backup => !isBad(backup));
+  if (!newest?.manifest || (newest.manifest.tables.length === 0 && facts.tables > 0)) return null;
+  return newest.name;
+}
+
+function requireProven(proven: ProvenBackup | null, name: string): ProvenBackup {
+  if (proven) return proven;
+  throw new Stop(
+    EXIT.unusableBackup,
+    `The first backup, ${name}, was taken and restored, and is not proven.`,
+    "`npx budgie status` says why. `pulumi up` takes another one and tries that.",
+  );
+}
+
+/** Counts as the schedule's first run, so that there are not two. */
+async function takeOne(settings: AgentSettings, report: Reporter): Promise<Manifest> {
+  const { format, schedule } = settings;
+  const taken = await backup(settings, { reason: "scheduled", format }, report);
+  if (schedule !== null) {
+    const { expression, timeZone } = schedule;
+    const memory = remembersUpTo(readSchedule(expression, timeZone), new Date());
+    await writeRunMemory(settings, memory).catch((error: Error) =>
+      report.warn(`The schedule's memory: ${error.message}`),
+    );
+  }
+  await sendTaken(settings, taken.file, report).catch((error: Error) => report.warn(error.message));
+  return taken;
+}

@@ -1,0 +1,41 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Backend } from "./backend.ts";
+import type { BackupAgent } from "./backup-agent.ts";
+import type { Database } from "./database.ts";
+import type { Place } from "./place.ts";
+import { step } from "./step.ts";
+
+export interface FirstBackupArgs {
+  place: Place;
+  database: Database;
+  agent: BackupAgent;
+  backend: Backend;
+}
+
+/**
+ * What `pulumi up` ends with: a backup of the database that is there, proven by restoring it. It runs when the database's
+ * container or volume is new, and after the API is ready, which has made its tables by then. No other part of the stack
+ * waits for it: the gates stand also when it fails.
+ */
+export class FirstBackup extends pulumi.ComponentResource {
+  /** Which one, when it was proven, and what is in it. */
+  readonly proven: pulumi.Output<string>;
+
+  constructor(name: string, args: FirstBackupArgs, opts: pulumi.ComponentResourceOptions) {
+    super("budgie:stack:FirstBackup", name, {}, opts);
+    const { place, database, agent, backend } = args;
+    const proof = step(
+      `${name}-proof`,
+      "prove-first-backup",
+      {
+        engine: place.engine.host,
+        agent: agent.container.name,
+        database: database.container.id,
+        volume: database.volume.name,
+      },
+      { parent: this, dependsOn: [backend.ready, ...agent.bucketReady] },
+    );
+    this.proven = proof.stdout;
+    this.registerOutputs({ proven: this.proven });
+  }
+}

@@ -1,0 +1,223 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../support/free-port.ts";
+import { startPodman, type TestPodman } from "../support/podman.ts";
+import { createStack, type TestStack } from "../support/stack.ts";
+
+const CONTAINERS = ["db", "backend", "backup", "object-store"] as const;
+const VOLUMES = ["postgres-data", "object-store-data"] as const;
+
+describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s", engine => {
+  let podman: TestPodman | undefined;
+  let dev: TestStack;
+  let prod: TestStack;
+  let prodsDatabasePort: string;
+
+  beforeAll(async () => {
+    podman = engine === "Docker" ? undefined : await startPodman("rootful");
+    prodsDatabasePort = String(await freePort());
+    dev = await create({ databaseName: "budgie_dev" });
+    prod = await create({ databaseName: "budgie_production", databasePort: prodsDatabasePort });
+    await Promise.all([dev.up(), prod.up()]);
+    for (const [stack, ledger] of [
+      [dev, "for trying out"],
+      [prod, "of the household"],
+    ] as const) {
+      await stack.sql(`CREATE TABLE ledger AS SELECT '${ledger}' AS name`);
+      await succeeds(stack, "backup");
+    }
+  });
+  afterAll(async () => {
+    await Promise.all([dev?.remove(), prod?.remove()]);
+    await podman?.stop();
+  });
+
+  /** As an operator has it, with an object store and backups by themselves, and a first one when it is up. */
+  const create = (settings: Record<string, string>) =>
+    createStack(
+      { objectStore: "local", backupSchedule: "0 2 * * *", ...settings },
+      podman ? { DOCKER_HOST: podman.engine.host } : {},
+    );
+
+  it("each has its own data, and a first backup that `up` has proven and names", async () => {
+    for (const [stack, ledger] of [
+      [dev, "for trying out"],
+      [prod, "of the household"],
+    ] as const) {
+      expect(await stack.sql("SELECT name FROM ledger")).toBe(ledger);
+      const { firstBackup, database, readme } = JSON.parse(
+        (await stack.pulumi("stack", "output", "--json")).stdout,
+      ) as Record<string, unknown>;
+      expect(firstBackup).toMatch(/^budgie_\d{8}_\d{6}\.sql, proven .* UTC by restoring it \(tables: [1-9]/);
+      const [first = ""] = String(firstBackup).split(",");
+      expect((await backupsOf(stack))[0], "and no other was taken before it").toContain(first);
+      expect(database).toMatchObject({ volume: `${stack.prefix}-postgres-data` });
+      expect(readme).toContain(`${stack.prefix}-db`);
+      await stack.requireNoChange();
+    }
+  });
+
+  it.each<[string, string[][]]>([
+    ["backup, verify, drill", [["backup"], ["verify", "all"], ["drill"]]],
+    ["pin, prune, unpin", [["pin", "NEWEST"], ["prune"], ["unpin", "NEWEST"]]],
+    [
+      "restore, and back",
+      [
+        ["restore", "latest", "--yes"],
+        ["restore", "--undo", "--yes"],
+      ],
+    ],
+    ["psql", [["psql", "--", "-c", "CREATE TABLE more (n int); DROP TABLE more"]]],
+    ["stop, start, restart", [["stop"], ["start"], ["restart", "db"]]],
+  ])("%s of one leaves the other as it was", async (_, commands) => {
+    const before = await everythingOf(prod);
+    const newest = (await backupsOf(dev)).at(-1)?.split(" ")[0] ?? "";
+    for (const command of commands)
+      await succeeds(dev, ...command.map(word => (word === "NEWEST" ? newest : word)));
+    expect(await everythingOf(prod)).toEqual(before);
+  });
+
+  it("a stack that would take a name, a port or the backup directory of another is refused, untouched", async () => {
+    const before = [await everythingOf(dev), await everythingOf(prod)];
+    const port = new URL(prod.url).port;
+    const intruder = await create({});
+    try {
+      for (const [setting, value, message] of [
+        ["backupDir", prod.backupDir, `${prod.backupDir} is that of the stack ${prod.name} (${prod.prefix})`],
+        ["databasePort", prodsDatabasePort, `is taken by the container ${prod.prefix}-db.`],
+        ["httpPort", port, `is taken by the container ${prod.prefix}-backend.`],
+        ["namePrefix", prod.prefix, `The name prefix ${prod.prefix} belongs to the stack ${prod.name}`],
+      ] as const) {
+        await intruder.set(setting, value);
+        const { code, all } = await intruder.pulumi("up", "--yes", "--skip-preview");
+        expect(code, all).not.toBe(0);
+        expect(all).toContain(message);
+        expect(all).toContain(`pulumi config set budgie:${setting} `);
+      }
+      const label = [`budgie.stack=${intruder.name}`];
+      expect(await intruder.docker.listContainers({ all: true, filters: { label } })).toEqual([]);
+    } finally {
+      await intruder.remove();
+    }
+    expect([await everythingOf(dev), await everythingOf(prod)]).toEqual(before);
+  });
+
+  it("dev's volume copied over prod's, which once lost Budgie's data: status and `up` say so, and how to get it back", async () => {
+    await succeeds(prod, "stop");
+    await copyVolume(`${dev.prefix}-postgres-data`, `${prod.prefix}-postgres-data`);
+    for (const service of ["db", "object-store", "backup", "backend"])
+      await prod.docker.getContainer(`${prod.prefix}-${service}`).start();
+    const problem = `The server of stack ${prod.name} holds no database budgie_production`;
+    const status = await eventually(
+      () => prod.budgie(["status"]),
+      ({ all }) => all.includes(problem),
+    );
+    expect(status.code).toBe(10);
+
+    const refused = await prod.pulumi("up", "--yes", "--skip-preview");
+    expect(refused.code, refused.all).not.toBe(0);
+    expect(refused.all).toContain(problem);
+    expect(refused.all).toContain("`npx budgie restore latest`");
+
+    await succeeds(prod, "restore", "latest", "--yes");
+    expect(await prod.sql("SELECT name FROM ledger")).toBe("of the household");
+    await prod.up();
+    await succeeds(prod, "status");
+    await prod.requireNoChange();
+  });
+
+  it("the same while prod was destroyed: every message leads on, and the last one to the data", async () => {
+    await prod.destroy();
+    await copyVolume(`${dev.prefix}-postgres-data`, `${prod.prefix}-postgres-data`);
+    const first = await prod.pulumi("up", "--yes", "--skip-preview");
+    expect(first.code, first.all).not.toBe(0);
+    expect(first.all).toContain(
+      `does not hold budgie_production, this stack's database. It holds budgie_dev`,
+    );
+    const create = `npx budgie --stack ${prod.prefix} psql -- -d postgres -c 'CREATE DATABASE budgie_production'`;
+    expect(first.all).toContain(create);
+    await succeeds(prod, "psql", "--", "-d", "postgres", "-c", "CREATE DATABASE budgie_production");
+
+    const second = await prod.pulumi("up", "--yes", "--skip-preview");
+    expect(second.code, second.all).not.toBe(0);
+    expect(second.all).toContain("is another one");
+    expect(second.all).toContain("`npx budgie restore latest`");
+    await succeeds(prod, "restore", "latest", "--yes");
+    await prod.up();
+    expect(await prod.sql("SELECT name FROM ledger")).toBe("of the household");
+    await succeeds(prod, "status");
+  });
+
+  it("destroy of one leaves the other as it was", async () => {
+    const before = await everythingOf(prod);
+    await dev.destroy();
+    expect(await everythingOf(prod)).toEqual(before);
+    await dev.up();
+    expect(await dev.sql("SELECT name FROM ledger")).toBe("for trying out");
+    expect(await everythingOf(prod)).toEqual(before);
+  });
+
+  async function copyVolume(from: string, to: string): Promise<void> {
+    const { docker } = prod;
+    const { Image: image } = await docker.getContainer(`${dev.prefix}-db`).inspect();
+    await succeeds(dev, "stop", "db");
+    const copying = await docker.createContainer({
+      Image: image,
+      User: "root",
+      Entrypoint: ["sh", "-c", "find /to -mindepth 1 -delete && cp -a /from/. /to/"],
+      HostConfig: { Binds: [`${from}:/from`, `${to}:/to`] },
+    });
+    await copying.start();
+    expect(await copying.wait()).toMatchObject({ StatusCode: 0 });
+    await copying.remove();
+    await succeeds(dev, "start");
+  }
+});
+
+async function succeeds(stack: TestStack, ...args: string[]): Promise<void> {
+  const { code, all } = await stack.budgie(args);
+  expect(code, `budgie ${args.join(" ")}: ${all}`).toBe(0);
+}
+
+/** `NAME SHA256`, oldest first. */
+async function backupsOf({ backupDir }: TestStack): Promise<string[]> {
+  const names = (await readdir(backupDir)).filter(name => /^budgie_.*\.sql$/.test(name)).sort();
+  return Promise.all(
+    names.map(async name => {
+      const hash = createHash("sha256").update(await readFile(join(backupDir, name)));
+      return `${name} ${hash.digest("hex")}`;
+    }),
+  );
+}
+
+/** What a command of another stack must leave as it is: containers that run on, volumes, network, backups, rows. */
+async function everythingOf(stack: TestStack) {
+  const { docker, prefix } = stack;
+  const containers = await Promise.all(
+    CONTAINERS.map(async name => {
+      const { Id: id, State: state, RestartCount } = await docker.getContainer(`${prefix}-${name}`).inspect();
+      return { id, startedAt: state.StartedAt, status: state.Status, RestartCount };
+    }),
+  );
+  const volumes = await Promise.all(VOLUMES.map(name => docker.getVolume(`${prefix}-${name}`).inspect()));
+  return {
+    containers,
+    volumes,
+    network: (await docker.getNetwork(`${prefix}-network`).inspect()).Id,
+    backups: await backupsOf(stack),
+    identity: await readFile(join(stack.backupDir, `.database-identity-${stack.name}.json`), "utf8"),
+    ledger: await stack.sql("SELECT name FROM ledger"),
+  };
+}
+
+async function eventually<T>(ask: () => Promise<T>, fits: (answer: T) => boolean): Promise<T> {
+  const giveUpAt = Date.now() + 60_000;
+  for (;;) {
+    const answer = await ask();
+    if (fits(answer)) return answer;
+    if (Date.now() > giveUpAt) throw new Error(`it did not come about: ${JSON.stringify(answer)}`);
+    await new Promise(resolve => setTimeout(resolve, 500));
+  }
+}

@@ -1,0 +1,91 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { isBackupName } from "../../agent/backup-name.ts";
+import { EXIT } from "../../agent/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const MEMORY = ".schedule-test.json";
+
+describe("the first backup, as `pulumi up` asks for it", () => {
+  let postgres: TestPostgres;
+  let agent: TestAgent;
+
+  beforeEach(async () => {
+    postgres = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
+    const directory = await mkdtemp(join(tmpdir(), "budgie-backups-"));
+    // Due once a year, and served: what is taken here is taken because it was asked for.
+    await writeFile(join(directory, MEMORY), JSON.stringify({ served: new Date(), failedAt: null }));
+    agent = await startAgent(postgres, {
+      directory,
+      database: "budgie_dev",
+      environment: { BUDGIE_BACKUP_SCHEDULE: "0 2 1 1 *" },
+    });
+    await rm(join(directory, MEMORY));
+    await query("CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
+  });
+  afterEach(async () => {
+    await agent?.stop();
+    await postgres?.stop();
+  });
+
+  const query = async (text: string) => {
+    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
+    await client.connect();
+    await client.query(text).finally(() => client.end());
+  };
+  const backups = async () => (await readdir(agent.directory)).filter(isBackupName).sort();
+  const prove = async () => {
+    const { code, stdout, stderr } = await agent.run(["prove-first-backup"]);
+    expect(code, stdout + stderr).toBe(EXIT.done);
+    return stdout;
+  };
+
+  it("is taken and proven when there is none, once, however often and by however many it is asked for", async () => {
+    const answers = await Promise.all([prove(), prove()]);
+    answers.push(await prove());
+    const names = await backups();
+    expect(names).toHaveLength(1);
+    for (const answer of answers) {
+      expect(answer).toMatch(
+        new RegExp(
+          `^${names[0]}, proven \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC by restoring it \\(tables: 1, rows: 10\\)\n$`,
+        ),
+      );
+    }
+    const memory = JSON.parse(await readFile(join(agent.directory, MEMORY), "utf8"));
+    expect(new Date(memory.served).getUTCMonth(), "the schedule knows that its first run was served").toBe(0);
+  });
+
+  it("is the newest one that is there, when nobody has tried it yet", async () => {
+    expect((await agent.run(["backup"])).code).toBe(EXIT.done);
+    const names = await backups();
+    expect(await prove()).toContain(`${names[0]}, proven`);
+    expect(await backups()).toEqual(names);
+  });
+
+  it("is not one of before the tables were made, nor one that was found bad", async () => {
+    await query("DROP TABLE kept");
+    expect((await agent.run(["backup"])).code).toBe(EXIT.done);
+    await query("CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
+    expect(await prove()).toContain("(tables: 1, rows: 10)");
+    expect(await backups()).toHaveLength(2);
+
+    const [, good = ""] = await backups();
+    const path = join(agent.directory, good);
+    await rm(join(agent.directory, good.replace(".sql", ".drill.json")));
+    await writeFile(path, (await readFile(path, "utf8")).replace("\n10\n", "\n11\n"));
+    expect(await prove()).not.toContain(good);
+    expect(await backups()).toHaveLength(3);
+  });
+
+  it("that cannot be is a failure, with what to type", async () => {
+    await postgres.container.stop();
+    const { code, stderr } = await agent.run(["prove-first-backup"]);
+    expect(code).toBe(EXIT.databaseUnreachable);
+    expect(stderr).toContain("npx budgie start");
+  });
+});
