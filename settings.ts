@@ -19,6 +19,7 @@ import {
   toObjectStore,
   toSsh,
 } from "./components/offsite-settings.ts";
+import { productionStoreProblems } from "./components/production-store.ts";
 import { Refusal } from "./components/refusal.ts";
 import {
   boolean,
@@ -33,6 +34,7 @@ import {
   setCommand,
   text,
 } from "./components/setting-definition.ts";
+import { weakSecrets } from "./components/weak-secrets.ts";
 
 /** Where Pulumi.yaml is; relative paths in settings begin here. */
 export const PROJECT_FOLDER = dirname(fileURLToPath(import.meta.url));
@@ -175,7 +177,7 @@ const definitions = {
 
 export type SettingName = keyof typeof definitions;
 export const SETTING_NAMES = Object.keys(definitions) as SettingName[];
-const definitionOf: Record<SettingName, SettingDefinition> = definitions;
+export const definitionOf: Record<SettingName, SettingDefinition> = definitions;
 /** Those that are encrypted in the stack's file. */
 export const SECRET_NAMES = SETTING_NAMES.filter(name => definitionOf[name].secret);
 
@@ -229,6 +231,8 @@ export function parseSettings(configuration: Configuration): Settings {
   problems.push(
     ...contradictions(values as Partial<Values>),
     ...offsiteContradictions(values as Partial<Values>),
+    ...productionStoreProblems(values as Partial<Values>, configuration.stack),
+    ...weakSecrets(values as Partial<Values>, definitions),
   );
   if (problems.length > 0) throw new Refusal(describe(problems, configuration.stack));
   return toSettings(values as Values, configuration.stack);
@@ -277,7 +281,7 @@ function asSecret(value: string | undefined): pulumi.Output<string> | undefined 
 function wrongValue(name: SettingName, raw: string | undefined, configuration: Configuration): Problem {
   const hidden = definitionOf[name].secret || configuration.isSecret(`${NAMESPACE}:${name}`);
   const is =
-    raw === undefined
+    raw === undefined || raw === ""
       ? "is not set"
       : hidden
         ? "has a value that is not usable"

@@ -105,6 +105,7 @@ export const offsiteDefinitions = {
     allowed: "aws, s3, local or none",
     example: "aws",
   },
+  backupsOnThisMachineOnly: { schema: boolean, allowed: "true or false", example: "true" },
   bucket: {
     schema: optional(text(BUCKET_NAME)),
     allowed:

@@ -128,27 +128,31 @@ describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s"
     await prod.requireNoChange();
   });
 
-  it("the same while prod was destroyed: every message leads on, and the last one to the data", async () => {
-    await prod.destroy();
-    await copyVolume(`${dev.prefix}-postgres-data`, `${prod.prefix}-postgres-data`);
-    const first = await prod.pulumi("up", "--yes", "--skip-preview");
-    expect(first.code, first.all).not.toBe(0);
-    expect(first.all).toContain(
-      `does not hold budgie_production, this stack's database. It holds budgie_dev`,
-    );
-    const create = `npx budgie --stack ${prod.prefix} psql -- -d postgres -c 'CREATE DATABASE budgie_production'`;
-    expect(first.all).toContain(create);
-    await succeeds(prod, "psql", "--", "-d", "postgres", "-c", "CREATE DATABASE budgie_production");
+  // Nothing of it is the engine's.
+  it.runIf(engine === "Docker")(
+    "the same while prod was destroyed: every message leads on, and the last one to the data",
+    async () => {
+      await prod.destroy();
+      await copyVolume(`${dev.prefix}-postgres-data`, `${prod.prefix}-postgres-data`);
+      const first = await prod.pulumi("up", "--yes", "--skip-preview");
+      expect(first.code, first.all).not.toBe(0);
+      expect(first.all).toContain(
+        `does not hold budgie_production, this stack's database. It holds budgie_dev`,
+      );
+      const create = `npx budgie --stack ${prod.prefix} psql -- -d postgres -c 'CREATE DATABASE budgie_production'`;
+      expect(first.all).toContain(create);
+      await succeeds(prod, "psql", "--", "-d", "postgres", "-c", "CREATE DATABASE budgie_production");
 
-    const second = await prod.pulumi("up", "--yes", "--skip-preview");
-    expect(second.code, second.all).not.toBe(0);
-    expect(second.all).toContain("is another one");
-    expect(second.all).toContain("`npx budgie restore latest`");
-    await succeeds(prod, "restore", "latest", "--yes");
-    await prod.up();
-    expect(await prod.sql("SELECT name FROM ledger")).toBe("of the household");
-    await succeeds(prod, "status");
-  });
+      const second = await prod.pulumi("up", "--yes", "--skip-preview");
+      expect(second.code, second.all).not.toBe(0);
+      expect(second.all).toContain("is another one");
+      expect(second.all).toContain("`npx budgie restore latest`");
+      await succeeds(prod, "restore", "latest", "--yes");
+      await prod.up();
+      expect(await prod.sql("SELECT name FROM ledger")).toBe("of the household");
+      await succeeds(prod, "status");
+    },
+  );
 
   it("destroy of one leaves the other as it was", async () => {
     const before = await everythingOf(prod);
@@ -166,12 +170,15 @@ describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s"
     const copying = await docker.createContainer({
       Image: image,
       User: "root",
-      Entrypoint: ["sh", "-c", "find /to -mindepth 1 -delete && cp -a /from/. /to/"],
+      Entrypoint: ["sh", "-c", "rm -rf /to/* && cp -a /from/. /to/"],
       HostConfig: { Binds: [`${from}:/from`, `${to}:/to`] },
     });
-    await copying.start();
-    expect(await copying.wait()).toMatchObject({ StatusCode: 0 });
-    await copying.remove();
+    try {
+      await copying.start();
+      expect(await copying.wait()).toMatchObject({ StatusCode: 0 });
+    } finally {
+      await copying.remove();
+    }
     await succeeds(dev, "start");
   }
 });

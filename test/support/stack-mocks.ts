@@ -43,6 +43,7 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:destroyGraceSeconds": "60",
   "budgie:databaseMemoryMegabytes": "1024",
   "budgie:objectStore": "local",
+  "budgie:backupsOnThisMachineOnly": "false",
   "budgie:bucket": "",
   "budgie:region": "us-east-1",
   "budgie:s3Endpoint": "",

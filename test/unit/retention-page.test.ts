@@ -8,7 +8,7 @@ import { keptByTheRules } from "../support/retention-rules.ts";
 
 const page = readFileSync(new URL("../../docs/retention.md", import.meta.url), "utf8");
 const { config: settings } = parse(readFileSync(new URL("../../Pulumi.yaml", import.meta.url), "utf8")) as {
-  config: Record<string, { default: number }>;
+  config: Record<string, { default: string }>;
 };
 const policy: RetentionPolicy = {
   days: asItIsSet("keepDays"),
@@ -21,7 +21,7 @@ const now = new Date("2026-11-22T02:05Z");
 function asItIsSet(setting: string): number {
   const found = settings[setting]?.default;
   if (found === undefined) throw new Error(`Pulumi.yaml has no default for ${setting}`);
-  return found;
+  return Number(found);
 }
 
 /** The stack of the page's example: its text says what happened. */

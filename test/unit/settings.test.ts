@@ -49,7 +49,15 @@ describe("Pulumi.yaml", () => {
   });
 
   it("lets no stack start without saying which database is its own", () => {
-    expect(project.config.databaseName).not.toHaveProperty("default");
+    expect(project.config.databaseName?.default).toBe("");
+    expect(refusal({ "budgie:databaseName": "" })).toContain("budgie:databaseName is not set.");
+  });
+
+  it("leaves every judgement to the program: the CLI would name one problem, and stop", () => {
+    for (const [name, { type, default: value, secret }] of Object.entries(project.config)) {
+      expect(type, name).toBe(secret ? undefined : "string");
+      expect(value, name).toBeTypeOf("string");
+    }
   });
 
   it("marks the secrets", () => {
@@ -137,6 +145,18 @@ describe("a wrong setting", () => {
     );
   });
 
+  it("is a password that is easily guessed, or used twice", () => {
+    const secrets = ["budgie:databasePassword", "budgie:sessionSecret"];
+    for (const weak of ["Password123", "aaaaaaaab", "12345678!", "budgie_user"])
+      expect(refusal({ "budgie:databasePassword": weak }, secrets)).toContain(
+        "budgie:databasePassword is easily guessed. Leave it out and one is generated, or take another.",
+      );
+    const twice = "correct-horse-battery-staple-of-ours";
+    const message = refusal({ "budgie:databasePassword": twice, "budgie:sessionSecret": twice }, secrets);
+    expect(message).toContain("budgie:sessionSecret is the same as budgie:databasePassword.");
+    expect(message).not.toContain("horse");
+  });
+
   it("is said to be missing when it is", () => {
     const { "budgie:databaseName": _, ...rest } = DEFAULTS;
     expect(() => parseSettings({ stack: "dev", values: rest, isSecret: () => false })).toThrow(
@@ -171,6 +191,48 @@ describe("settings that contradict each other", () => {
     [{ "budgie:backupDir": "/" }, 'budgie:backupDir is "/".'],
   ])("%o is refused", (values, problem) => {
     expect(refusal(values)).toContain(problem);
+  });
+});
+
+describe("a production stack", () => {
+  const attempt = (stack: string, values: Record<string, string> = {}) => {
+    try {
+      parseSettings({ ...configuration(values), stack });
+      return "accepted";
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+
+  it.each(["prod", "production", "prod-eu", "acme.production"])(
+    "(%s) has its backups on another machine, or says that it has not",
+    stack => {
+      expect(attempt(stack)).toBe(
+        [
+          `A setting of stack ${stack} is wrong. Nothing was changed.`,
+          "",
+          `budgie:objectStore is local, and there is no budgie:offsiteSsh: all backups of ${stack} would be on one machine with its data. budgie:backupsOnThisMachineOnly true accepts that.`,
+          "  type:    pulumi config set budgie:objectStore aws",
+        ].join("\n"),
+      );
+      expect(attempt(stack, { "budgie:objectStore": "none" })).toContain("budgie:objectStore is none, and");
+      expect(attempt(stack, { "budgie:backupsOnThisMachineOnly": "true" })).toBe("accepted");
+      expect(attempt(stack, { "budgie:objectStore": "aws", "budgie:bucket": "our-backups" })).toBe(
+        "accepted",
+      );
+    },
+  );
+
+  it("is known by its name, and nothing is asked of others", () => {
+    for (const stack of ["dev", "staging", "reproduction", "products"])
+      expect(attempt(stack)).toBe("accepted");
+  });
+
+  it("does not keep the word that hides it when its copies are taken away", () => {
+    const values = { "budgie:objectStore": "aws", "budgie:bucket": "our-backups" };
+    expect(attempt("prod", { ...values, "budgie:backupsOnThisMachineOnly": "true" })).toContain(
+      "budgie:backupsOnThisMachineOnly is true, and every backup is sent to another machine.",
+    );
   });
 });
 

@@ -1,0 +1,57 @@
+// npm run settings:page: writes docs/settings.md from Pulumi.yaml and settings.ts.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parse } from "yaml";
+import { NAMESPACE, type SettingDefinition, setCommand } from "../components/setting-definition.ts";
+import { definitionOf, SETTING_NAMES, type SettingName } from "../settings.ts";
+import { projectFolder } from "./project.ts";
+
+/** A setting as Pulumi.yaml has it; an empty default stands for "not set". */
+interface Declaration {
+  default: string;
+  description: string;
+}
+
+export const SETTINGS_PAGE = join(projectFolder, "docs", "settings.md");
+
+/** The page as it should be. Throws when one of the two places has a setting that the other lacks. */
+export function settingsPage(): string {
+  const { config } = parse(readFileSync(join(projectFolder, "Pulumi.yaml"), "utf8")) as {
+    config: Record<string, Declaration>;
+  };
+  const names = Object.keys(config).filter((name): name is SettingName => name in definitionOf);
+  if (names.length !== Object.keys(config).length || names.length !== SETTING_NAMES.length)
+    throw new Error("Pulumi.yaml and settings.ts do not have the same settings.");
+  return [
+    "# Settings",
+    "",
+    "Made from `Pulumi.yaml` and `settings.ts` by `npm run settings:page`; change those, not this page.",
+    "",
+    "The commands below set an example's value on the selected stack; `--stack prod` names another. `npm run up` carries out what was set.",
+    "A secret is asked for, or read from standard input, and is encrypted in `Pulumi.STACK.yaml`. All settings of a stack are checked together",
+    "before anything is touched, and one message names everything that is wrong.",
+    "",
+    ...names.flatMap(name => section(name, config[name] as Declaration, definitionOf[name])),
+  ].join("\n");
+}
+
+function section(name: string, { default: value, description }: Declaration, definition: SettingDefinition) {
+  const { allowed, secret } = definition;
+  return [
+    `## ${name}`,
+    "",
+    description,
+    "",
+    `- default: ${value === "" ? "none" : `\`${value}\``}`,
+    `- allowed: ${allowed}`,
+    ...(secret ? ["- secret: yes"] : []),
+    `- \`${setCommand(name, definition).replace("pulumi", "npm run pulumi --")}\``,
+    "",
+  ];
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  writeFileSync(SETTINGS_PAGE, settingsPage());
+  process.stdout.write(`${SETTINGS_PAGE} is current; ${NAMESPACE}:* has ${SETTING_NAMES.length} settings.\n`);
+}
