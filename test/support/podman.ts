@@ -20,8 +20,11 @@ export interface TestPodman {
   stop(): Promise<void>;
 }
 
-/** Not in a home or cache folder of root's: the ordinary user must get through. Podman's own containers are elsewhere. */
-const FOLDER = "/var/lib/budgie-test-podman";
+/**
+ * Not in a home or cache folder of root's: the ordinary user must get through. Nor under /var/lib: without a /var/lib/cni an
+ * ordinary user's Podman 4 hides that folder from itself, and with it the networks.
+ */
+const FOLDER = "/srv/budgie-test-podman";
 /** Podman notices a reboot by this being empty. */
 const RUN = "/run/budgie-test-podman";
 /** Ends the API of a test that was killed; no test leaves it alone for as long. */
