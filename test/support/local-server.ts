@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -82,13 +82,17 @@ async function notReady(runner: ChildProcess, ready: () => Promise<boolean>): Pr
   }
 }
 
-/** This machine's address on Docker's default network: processes here and containers of any network reach it alike. */
+/**
+ * This machine's address on Docker's default network: processes here and containers of any network reach it alike. Read off the
+ * bridge itself: a daemon that has not been restarted yet does not say the network's gateway.
+ */
 export async function addressForContainers(): Promise<string> {
-  const { IPAM } = await new Docker().getNetwork("bridge").inspect();
-  const gateway = IPAM?.Config?.[0]?.Gateway;
-  if (!gateway)
+  const { Options: options } = await new Docker().getNetwork("bridge").inspect();
+  const bridge = options?.["com.docker.network.bridge.name"] ?? "docker0";
+  const address = networkInterfaces()[bridge]?.find(({ family }) => family === "IPv4")?.address;
+  if (!address)
     throw new Error(
-      "Docker's network `bridge` has no gateway, so containers cannot reach a test server here.",
+      `Docker's bridge ${bridge} has no address on this machine, so containers cannot reach a test server here.`,
     );
-  return gateway;
+  return address;
 }
