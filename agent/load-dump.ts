@@ -17,6 +17,12 @@ export interface Loading {
   end: Finished;
 }
 
+/**
+ * Nobody is told of a row in a candidate before the swap, whose own COMMIT writes all WAL before it to the disk; so none of
+ * the load's commits, one a statement, needs to wait for the disk. The memory is for building indexes.
+ */
+const LOADING = "-c synchronous_commit=off -c maintenance_work_mem=128MB";
+
 export interface LoadOptions {
   database: string;
   /** How many connections at once, where the dump's format allows more than one. */
@@ -50,7 +56,7 @@ async function feedPsql(
 ): Promise<Loading> {
   const { input, finished } = startWriter(
     "psql",
-    ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", `--dbname=${database}`],
+    ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", target(database)],
     signal,
     runAs,
   );
@@ -100,7 +106,11 @@ async function loadDirectory(path: string, shown: string, options: LoadOptions):
 }
 
 function pgRestoreArguments({ database }: LoadOptions): string[] {
-  return ["--exit-on-error", "--no-password", `--dbname=${database}`];
+  return ["--exit-on-error", "--no-password", target(database)];
+}
+
+function target(database: string): string {
+  return `--dbname=dbname=${database} options='${LOADING}'`;
 }
 
 /** After it was loaded: what changed meanwhile is noticed as well. */

@@ -28,6 +28,11 @@ export function terminalReporter(json: boolean): Reporter {
   };
 }
 
+/** The same lines, and no bar: for what goes on beside something that has one. */
+export function withoutProgress(report: Reporter): Reporter {
+  return { ...report, progress: () => silentProgress };
+}
+
 const silentProgress: Progress = { at: () => undefined, end: () => undefined };
 
 function terminalProgress(stream: NodeJS.WriteStream, label: string, totalBytes: number | null): Progress {

@@ -1,19 +1,9 @@
-import { Writable } from "node:stream";
-import { backupUnderLock } from "./backup.ts";
 import type { BackupSource } from "./backup-source.ts";
-import {
-  analyze,
-  candidateName,
-  carryOver,
-  createCandidate,
-  dropCandidate,
-  loadCandidate,
-} from "./candidate.ts";
-import { type Comparison, compareDumps } from "./compare.ts";
-import { dump } from "./dump.ts";
+import { createCandidate, dropCandidate } from "./candidate.ts";
 import { inspectDump, type ReadDump, requireWhole } from "./dump-file.ts";
 import { RESERVED_BYTES } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { fillCandidate } from "./fill-candidate.ts";
 import { requireFittingServer } from "./fitting-server.ts";
 import { saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
@@ -22,7 +12,7 @@ import { totalRows } from "./manifest.ts";
 import { refuse } from "./refuse.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import { openRestoreSource, type RestoreSource, type SourceOptions } from "./restore-source.ts";
-import { connectToMaintenance, databaseExists, readServerFacts } from "./server.ts";
+import { connectToMaintenance, readServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { previousDatabases, swap } from "./swap.ts";
 
@@ -74,12 +64,8 @@ async function restoreUnderLock(
 ): Promise<Restored> {
   const before = await preflight(settings, options, source, lock, report);
 
-  report.info(`Step 1/5: safety backup of ${settings.database}`);
-  const safetyBackup = await saveWhatIsThere(settings, lock, report);
-
-  report.info(`Step 2/5: loading ${source.name} beside it, as ${candidateName(settings.database)}`);
   const candidate = await createCandidate(lock.session, settings);
-  const { loaded, comparison } = await loadAndCompare(
+  const { safetyBackup, loaded, comparison } = await fillCandidate(
     settings,
     source,
     before,
@@ -219,52 +205,4 @@ async function serverFreeBytes({ session }: Lock): Promise<number | null> {
   } finally {
     await session.query("DROP TABLE IF EXISTS budgie_df");
   }
-}
-
-async function saveWhatIsThere(
-  settings: AgentSettings,
-  lock: Lock,
-  report: Reporter,
-): Promise<string | null> {
-  if (!(await databaseExists(lock.session, settings.database))) {
-    report.info(`There is no database ${settings.database}, so there is nothing to save`);
-    return null;
-  }
-  const options = { reason: "before-restore" as const, format: settings.format };
-  const manifest = await backupUnderLock(settings, options, lock, report);
-  return manifest.file;
-}
-
-async function loadAndCompare(
-  settings: AgentSettings,
-  source: RestoreSource,
-  before: ReadDump,
-  candidate: string,
-  lock: Lock,
-  report: Reporter,
-): Promise<{ loaded: ReadDump["fingerprint"]; comparison: Comparison }> {
-  const loading = report.progress("loading", before.bytes);
-  const fed = await loadCandidate(candidate, source.path, source.shown, loading, lock.lost).finally(() =>
-    loading.end(),
-  );
-  if (fed !== before.sha256) throw refuse(`${source.shown} changed while it was being read`);
-  await analyze(settings, candidate);
-
-  report.info("Step 3/5: comparing what was loaded with the backup, table by table");
-  const comparing = report.progress("comparing", before.fingerprint.bytes);
-  const nowhere = new Writable({ write: (_chunk, _encoding, next) => next() });
-  const restored = await dump(candidate, [nowhere], lock.lost, bytes => comparing.at(bytes)).finally(() =>
-    comparing.end(),
-  );
-  const comparison = compareDumps(before.fingerprint, restored, source.manifest !== null);
-  if (comparison.differences.length > 0) {
-    throw new Stop(
-      EXIT.comparisonDiffers,
-      `What was loaded is not what ${source.name} holds: ${comparison.differences.join("; ")}. The database is as it was.`,
-      "Use another backup: `npx budgie list` shows them.",
-    );
-  }
-  for (const what of comparison.notCompared) report.warn(`Not compared: ${what}`);
-  await carryOver(lock.session, settings, candidate);
-  return { loaded: restored, comparison };
 }

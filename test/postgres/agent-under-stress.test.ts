@@ -73,6 +73,33 @@ describe("the backup agent when something gives way", () => {
     expect((await readdir(agent.directory)).filter(name => !name.startsWith("."))).toEqual([]);
   });
 
+  it("the safety backup breaks off while a restore loads: the restore ends too, and the database is as it was", async () => {
+    agent = await startAgent(postgres, { database: "budgie_dev" });
+    const { file } = JSON.parse((await agent.run(["backup", "--json"])).stdout);
+    const client = await connect();
+    await client.query("INSERT INTO entries VALUES (-1, 'after the backup')");
+
+    const running = agent.run(["restore", file]);
+    await until(async () => {
+      const { rowCount } = await client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'budgie dump' AND datname = 'budgie_dev'",
+      );
+      return rowCount === 1;
+    });
+
+    const { code, stderr } = await running;
+    expect(code, stderr).toBe(EXIT.failed);
+    expect(stderr).toContain("pg_dump of budgie_dev failed");
+    expect((await client.query("SELECT FROM entries WHERE id = -1")).rowCount).toBe(1);
+    const { rows: databases } = await client.query(
+      "SELECT datname FROM pg_database WHERE datname LIKE 'budgie%'",
+    );
+    expect(databases).toEqual([{ datname: "budgie_dev" }]);
+    expect((await readdir(agent.directory)).filter(name => name.endsWith(".sql"))).toEqual([file]);
+    await client.query("DELETE FROM entries WHERE id = -1");
+    await client.end();
+  });
+
   it("six clients that reconnect all the time do not hold off a restore, and none of them sees half of it", async () => {
     agent = await startAgent(postgres, { database: "budgie_dev" });
     const { file } = JSON.parse((await agent.run(["backup", "--json"])).stdout);
