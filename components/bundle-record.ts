@@ -7,7 +7,7 @@ import { PROJECT_FOLDER } from "../settings.ts";
 interface MadeFrom {
   /** How it was made: options, and what else decides which files are read. */
   how: string;
-  /** The hash of every file that was read, by path. */
+  /** The fingerprint of every file that was read, by path. */
   sources: { [path: string]: string };
   /** Of the build context that was written. */
   hash: string;
@@ -24,7 +24,7 @@ export function madeBefore(name: string, how: string): string | undefined {
   try {
     const made = JSON.parse(readFileSync(fileOf(name), "utf8")) as MadeFrom;
     const same =
-      made.how === how && Object.entries(made.sources).every(([path, hash]) => hashOf(path) === hash);
+      made.how === how && Object.entries(made.sources).every(([path, print]) => fingerprint(path) === print);
     return same ? made.hash : undefined;
   } catch {
     // There is none, or one of its files is gone: it is made again.
@@ -43,7 +43,7 @@ export function remember(
 ): void {
   const paths = [...made.paths, ...RESOLUTION];
   if (paths.some(path => statSync(join(PROJECT_FOLDER, path)).mtimeMs >= startedAt)) return;
-  const sources = Object.fromEntries(paths.map(path => [path, hashOf(path)]));
+  const sources = Object.fromEntries(paths.map(path => [path, fingerprint(path)]));
   const own = `${fileOf(name)}.${process.pid}`;
   writeFileSync(own, JSON.stringify({ how: made.how, sources, hash: made.hash } satisfies MadeFrom));
   renameSync(own, fileOf(name));
@@ -53,9 +53,15 @@ function fileOf(name: string): string {
   return join(PROJECT_FOLDER, ".build", `${name}.made-from.json`);
 }
 
-/** Throws when the file is not there. */
-function hashOf(path: string): string {
-  return createHash("sha256")
-    .update(readFileSync(join(PROJECT_FOLDER, path)))
-    .digest("hex");
+/**
+ * By its content; a package's file by its size and time, which npm sets when it unpacks it: there are hundreds of those. Throws
+ * when the file is not there.
+ */
+function fingerprint(path: string): string {
+  const file = join(PROJECT_FOLDER, path);
+  if (path.includes("node_modules/")) {
+    const { size, mtimeMs } = statSync(file);
+    return `${size} ${mtimeMs}`;
+  }
+  return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
