@@ -149,6 +149,8 @@ export interface Spelling {
   /** Inputs that read back changed, and would replace the resource on every `up` (or after every refresh). */
   networkIgnores: string[];
   containerIgnores: string[];
+  /** Inputs of a container that it cannot change while the container is there. */
+  containerReplaces: string[];
 }
 
 const DOCKER: Spelling = {
@@ -159,6 +161,7 @@ const DOCKER: Spelling = {
   bind: {},
   networkIgnores: [],
   containerIgnores: [],
+  containerReplaces: [],
 };
 
 const PODMAN: Spelling = {
@@ -174,6 +177,8 @@ const PODMAN: Spelling = {
   // Read back as what is left of the engine's own default capabilities, and as no log options at all. A change of them
   // in this program must still reach the container: see ignored-inputs.ts.
   containerIgnores: ["capabilities", "logOpts"],
+  // Podman 4.3 answers 404 to Docker's call for that.
+  containerReplaces: ["memory", "memorySwap"],
 };
 
 export function spelling(kind: Engine["kind"]): Spelling {

@@ -47,14 +47,15 @@ export function containerOptions(
   parent: pulumi.Resource,
   dependsOn: pulumi.Resource[] = [],
 ): pulumi.CustomResourceOptions {
-  const containerIgnores = [...spelling(place.engine.kind).containerIgnores, ...place.dropped];
+  const spelled = spelling(place.engine.kind);
+  const containerIgnores = [...spelled.containerIgnores, ...place.dropped];
   return {
     parent,
     dependsOn,
     ignoreChanges: containerIgnores,
     transformations: containerIgnores.length > 0 ? [labelledWith(containerIgnores)] : [],
     // The provider would record a change of these and leave the container as it is.
-    replaceOnChanges: ["healthcheck", "init", "tmpfs"],
+    replaceOnChanges: ["healthcheck", "init", "tmpfs", ...spelled.containerReplaces],
     // Two containers cannot have one name.
     deleteBeforeReplace: true,
   };

@@ -50,6 +50,16 @@ it("the kernel holds each container to its memory, as far as it can", async () =
   }
 });
 
+it("more memory for the database replaces no container", async () => {
+  const before = await stack.containerId("db");
+  await stack.set("databaseMemoryMegabytes", "1536");
+  await stack.up();
+  expect(await stack.containerId("db")).toBe(before);
+  const { HostConfig: host } = await container("db").inspect();
+  expect(host.Memory).toBe(1536 * 2 ** 20);
+  await stack.requireNoChange();
+});
+
 /** As linux/capability.h numbers them. */
 const BIT = { CHOWN: 0n, DAC_OVERRIDE: 1n, FOWNER: 3n, KILL: 5n, SETGID: 6n, SETUID: 7n };
 

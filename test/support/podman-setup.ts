@@ -1,8 +1,7 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { execa } from "execa";
-import { exclusively } from "../../toolchain/cache.ts";
 import { installed, isDebian } from "../../toolchain/container-engine.ts";
-import { runLogged } from "../../toolchain/run-tool.ts";
+import { aptInstall } from "./apt-install.ts";
 
 /** The numbers by which files belong to somebody. */
 export interface Operator {
@@ -38,26 +37,7 @@ export async function requirePodman(): Promise<void> {
       "This test installs Podman on Debian and Ubuntu alone, and there is none here. It did not run.",
     );
   }
-  await exclusively("apt-get", async () => {
-    const env = { DEBIAN_FRONTEND: "noninteractive" };
-    const install = [
-      "install",
-      "-o",
-      "DPkg::Lock::Timeout=120",
-      "-y",
-      "--no-install-recommends",
-      "--no-upgrade",
-      ...PACKAGES,
-    ];
-    const installAll = () => runLogged("apt-get-install-podman", "apt-get", install, { env });
-    try {
-      await installAll();
-    } catch {
-      // Package lists that are missing or out of date are the usual reason.
-      await runLogged("apt-get-update", "apt-get", ["update"], { env });
-      await installAll();
-    }
-  });
+  await aptInstall("podman", PACKAGES);
 }
 
 /** The ordinary user, with the numbers of other users to give to containers, and the device that their network needs. */

@@ -1,8 +1,7 @@
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { exclusively } from "../../toolchain/cache.ts";
 import { installed } from "../../toolchain/container-engine.ts";
-import { runLogged } from "../../toolchain/run-tool.ts";
+import { aptInstall } from "./apt-install.ts";
 import { freePort } from "./free-port.ts";
 import { localServer, serverFolder } from "./local-server.ts";
 
@@ -14,18 +13,7 @@ export interface TestRegistry {
 
 /** Debian's image registry, on a port of its own. Installs it where it is missing; throws on a machine that cannot have it. */
 export async function startRegistry(): Promise<TestRegistry> {
-  if (!(await installed("docker-registry"))) {
-    const install = [
-      "install",
-      "-o",
-      "DPkg::Lock::Timeout=120",
-      "-y",
-      "--no-install-recommends",
-      "docker-registry",
-    ];
-    const env = { DEBIAN_FRONTEND: "noninteractive" };
-    await exclusively("apt-get", () => runLogged("apt-get-install-registry", "apt-get", install, { env }));
-  }
+  if (!(await installed("docker-registry"))) await aptInstall("registry", ["docker-registry"]);
   const folder = await serverFolder("registry");
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(folder, "config.yml");

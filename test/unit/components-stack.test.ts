@@ -338,6 +338,7 @@ describe("on Podman", () => {
     const { inputs, request } = one(resources, "backup-agent-container");
     expect(inputs.securityOpts).toEqual(["no-new-privileges"]);
     expect(request.getIgnorechangesList()).toEqual(["capabilities", "logOpts"]);
+    expect(request.getReplaceonchangesList()).toEqual(expect.arrayContaining(["memory", "memorySwap"]));
     expect(labels(one(resources, "backup-agent-container"))["budgie.ignored-inputs"]).toContain("CAP_CHOWN");
     expect(inputs.volumes).toEqual([expect.objectContaining({ selinuxRelabel: "z" })]);
   });
