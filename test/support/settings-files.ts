@@ -64,7 +64,7 @@ const stores: Pick<SettingsFile, "values" | "secrets">[] = [
     values: {
       objectStore: "s3",
       bucket: "our-budgie-backups",
-      s3Endpoint: "https://s3.example.com",
+      s3Endpoint: "http://127.0.0.1:9",
       s3AccessKeyId: KEY,
       s3SecretAccessKey: `${KEY}-secret`,
     },
