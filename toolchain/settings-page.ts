@@ -1,25 +1,17 @@
 // npm run settings:page: writes docs/settings.md from Pulumi.yaml and settings.ts.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parse } from "yaml";
 import { NAMESPACE, type SettingDefinition, setCommand } from "../components/setting-definition.ts";
 import { definitionOf, SETTING_NAMES, type SettingName } from "../settings.ts";
+import { type DeclaredSetting, declaredSettings } from "./declared-settings.ts";
 import { projectFolder } from "./project.ts";
-
-/** A setting as Pulumi.yaml has it; an empty default stands for "not set". */
-interface Declaration {
-  default: string;
-  description: string;
-}
 
 export const SETTINGS_PAGE = join(projectFolder, "docs", "settings.md");
 
 /** The page as it should be. Throws when one of the two places has a setting that the other lacks. */
 export function settingsPage(): string {
-  const { config } = parse(readFileSync(join(projectFolder, "Pulumi.yaml"), "utf8")) as {
-    config: Record<string, Declaration>;
-  };
+  const config = declaredSettings();
   const names = Object.keys(config).filter((name): name is SettingName => name in definitionOf);
   if (names.length !== Object.keys(config).length || names.length !== SETTING_NAMES.length)
     throw new Error("Pulumi.yaml and settings.ts do not have the same settings.");
@@ -30,13 +22,17 @@ export function settingsPage(): string {
     "",
     "The commands below set an example's value on the selected stack; `--stack prod` names another. `npm run up` carries out what was set.",
     "A secret is asked for, or read from standard input, and is encrypted in `Pulumi.STACK.yaml`. All settings of a stack are checked together",
-    "before anything is touched, and one message names everything that is wrong.",
+    "before anything is touched, and one message names everything that is wrong. `npm run settings` shows what a stack has.",
     "",
-    ...names.flatMap(name => section(name, config[name] as Declaration, definitionOf[name])),
+    ...names.flatMap(name => section(name, config[name] as DeclaredSetting, definitionOf[name])),
   ].join("\n");
 }
 
-function section(name: string, { default: value, description }: Declaration, definition: SettingDefinition) {
+function section(
+  name: string,
+  { default: value, description }: DeclaredSetting,
+  definition: SettingDefinition,
+) {
   const { allowed, secret } = definition;
   return [
     `## ${name}`,

@@ -75,6 +75,18 @@ describe("random settings files", () => {
       expect(all).toContain("configuration key 'httpPort' must be of type 'string'");
     });
 
+    it("`npm run settings` says what each is for, which `pulumi config` does not", async () => {
+      await pulumi(["stack", "init", "shown", "--no-select"]);
+      await rm("Pulumi.shown.yaml", { force: true });
+      const config = join(folder, "shown.yaml");
+      await writeFile(config, "config:\n  budgie:httpPort: 8080\n");
+      const args = ["toolchain/run.mjs", "settings", "--stack", "shown", "--config-file", config];
+      const { exitCode, all } = await execa("node", args, { env, reject: false, all: true });
+      expect(exitCode, all).toBe(0);
+      expect(all).toContain("budgie:httpPort: 8080\n    The port on which the API is published.");
+      expect(all).toContain("budgie:keepDays: 7 (default)");
+    });
+
     async function preview(stack: string, { values, secrets }: SettingsFile) {
       const made = await pulumi(["stack", "init", stack, "--no-select"]);
       expect(made.exitCode, made.all).toBe(0);
