@@ -5,6 +5,8 @@ import type { AgentSettings } from "./settings.ts";
 
 /** Everything that must not disturb, or be disturbed by, a database being renamed is done from this one. */
 const MAINTENANCE_DATABASE = "postgres";
+/** PostgreSQL's code for a password that is not the role's. A volume that was copied from elsewhere has that one's. */
+const WRONG_PASSWORD = "28P01";
 
 export interface ServerFacts {
   /** The cluster's identity, decimal. */
@@ -50,7 +52,9 @@ export async function connect(
     throw new Stop(
       EXIT.databaseUnreachable,
       `The database ${database} at ${settings.host}:${settings.port} cannot be reached: ${reason(error)}.`,
-      "See `npx budgie status` and `npx budgie logs db`; `npx budgie start` starts a stopped database.",
+      (error as { code?: string }).code === WRONG_PASSWORD
+        ? "`pulumi up` sets the password again, and says so when the volume is another environment's."
+        : "See `npx budgie status` and `npx budgie logs db`; `npx budgie start` starts a stopped database.",
     );
   }
   return client;
