@@ -142,6 +142,9 @@ describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s"
     expect(second.code, second.all).not.toBe(0);
     expect(second.all).toContain("is another one");
     expect(second.all).toContain("`npx budgie restore latest`");
+    const third = await prod.pulumi("up", "--yes", "--skip-preview");
+    expect(third.code, third.all).not.toBe(0);
+    expect(third.all, "also when nothing would change").toContain("Nothing was changed.");
     await succeeds(prod, "restore", "latest", "--yes");
     expect(await prod.sql("SELECT name FROM ledger")).toBe("of the household");
     await prod.up();
