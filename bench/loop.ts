@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { availableParallelism, loadavg } from "node:os";
 import { type Cost, emptyProgram, type Program, wholeStack } from "./no-change-up.ts";
 
 /**
@@ -8,8 +6,8 @@ import { type Cost, emptyProgram, type Program, wholeStack } from "./no-change-u
  * template, with the same engine and the same language host, in paired runs; and the same with no cache of the programs' code, as
  * after a clone.
  */
-const PAIRS = Number(process.env.BENCH_PAIRS ?? 15);
-const FIRST_PAIRS = Number(process.env.BENCH_FIRST_PAIRS ?? 5);
+const PAIRS = Number(process.env.BENCH_PAIRS ?? 11);
+const FIRST_PAIRS = Number(process.env.BENCH_FIRST_PAIRS ?? 3);
 
 interface Pair {
   empty: Cost;
@@ -18,48 +16,32 @@ interface Pair {
 
 const [empty, stack] = [await emptyProgram(), await wholeStack()];
 try {
-  const caches = await newFolder();
-  for (const program of [empty, stack]) await program.up(caches);
-  const again: Pair[] = [];
-  while (again.length < PAIRS) again.push(await pair(again.length, () => Promise.resolve(caches)));
-  await rm(caches, { recursive: true });
-  const first: Pair[] = [];
-  while (first.length < FIRST_PAIRS) first.push(await pair(first.length, newFolder, remove));
-  const load = loadavg()[0]?.toFixed(1);
-  console.log(
-    `${availableParallelism()} cores, load ${load}, Node ${process.versions.node}; medians of ${PAIRS} and ${FIRST_PAIRS} pairs:`,
-  );
-  show("no change", again);
-  show("no change, nothing cached", first);
+  for (const program of [empty, stack]) await program.up();
+  const again = await pairs(PAIRS, program => program.up());
+  const first = await pairs(FIRST_PAIRS, async program => {
+    await program.forget();
+    return program.up();
+  });
+  const load = loadavg().map(average => average.toFixed(0));
+  console.log(`${availableParallelism()} cores, load ${load.join(", ")}, Node ${process.versions.node}`);
+  show(`nothing changed, medians of ${PAIRS} pairs`, again);
+  show(`the same with nothing kept, medians of ${FIRST_PAIRS}`, first);
 } finally {
   await empty.remove();
   await stack.remove();
 }
 
 /** Whoever goes second finds the files in memory, so they take turns. */
-async function pair(
-  index: number,
-  cachesFor: () => Promise<string>,
-  done: (caches: string) => Promise<void> = async () => undefined,
-): Promise<Pair> {
-  const cost = async (program: Program) => {
-    const caches = await cachesFor();
-    const cost = await program.up(caches);
-    await done(caches);
-    return cost;
-  };
-  const costs: Partial<Pair> = {};
-  const turns = index % 2 === 0 ? (["empty", "stack"] as const) : (["stack", "empty"] as const);
-  for (const turn of turns) costs[turn] = await cost(turn === "empty" ? empty : stack);
-  return costs as Pair;
-}
-
-function newFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), "budgie-bench-caches-"));
-}
-
-function remove(folder: string): Promise<void> {
-  return rm(folder, { recursive: true });
+async function pairs(count: number, run: (program: Program) => Promise<Cost>): Promise<Pair[]> {
+  const found: Pair[] = [];
+  for (let index = 0; index < count; index++) {
+    const first = await run(index % 2 === 0 ? empty : stack);
+    const second = await run(index % 2 === 0 ? stack : empty);
+    const pair = index % 2 === 0 ? { empty: first, stack: second } : { empty: second, stack: first };
+    console.log(`pair ${index + 1}: empty ${pair.empty.seconds} s, stack ${pair.stack.seconds} s`);
+    found.push(pair);
+  }
+  return found;
 }
 
 function show(what: string, pairs: readonly Pair[]): void {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -14,8 +14,10 @@ export interface Cost {
 
 /** A Pulumi program whose stack is up. */
 export interface Program {
-  /** A `pulumi up` that changes nothing, with what it caches of its code in `caches`. Throws when it fails or changes something. */
-  up(caches: string): Promise<Cost>;
+  /** A `pulumi up` that changes nothing. Throws when it fails or changes something. */
+  up(): Promise<Cost>;
+  /** Everything that was kept of the program's code to be faster the next time, as after a clone. */
+  forget(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -24,12 +26,21 @@ export async function wholeStack(): Promise<Program> {
   const stack = await createStack({ objectStore: "local", backupSchedule: "0 2 * * *" });
   await stack.up();
   const { args, env } = stack.invocation(...UP);
-  return { up: caches => timed(args, env, projectFolder, caches), remove: () => stack.remove() };
+  const caches = await newFolder();
+  const bundles = ["agent", "backend"].map(name => join(projectFolder, ".build", `${name}.made-from.json`));
+  return {
+    up: () => timed(args, env, projectFolder, caches),
+    forget: async () => removeAll([...bundles, ...(await contents(caches))]),
+    remove: async () => {
+      await stack.remove();
+      await removeAll([caches]);
+    },
+  };
 }
 
 /** What `pulumi new typescript` makes, with this project's own packages. */
 export async function emptyProgram(): Promise<Program> {
-  const folder = await mkdtemp(join(tmpdir(), "budgie-bench-empty-"));
+  const [folder, caches] = [await newFolder(), await newFolder()];
   const files = {
     "Pulumi.yaml": "name: empty\nruntime: nodejs\ndescription: The empty program\n",
     "package.json": '{ "name": "empty", "main": "index.ts" }\n',
@@ -43,13 +54,14 @@ export async function emptyProgram(): Promise<Program> {
     PULUMI_BACKEND_URL: `file://${folder}`,
     PULUMI_CONFIG_PASSPHRASE: "of a bench",
   };
+  const onStack = ["--stack", "bench", "--non-interactive"];
   await execa("pulumi", ["stack", "init", "bench", "--non-interactive"], { cwd: folder, env });
-  const args = [...UP, "--stack", "bench", "--non-interactive"];
-  await execa("pulumi", ["up", "--yes", "--skip-preview", "--stack", "bench", "--non-interactive"], {
-    cwd: folder,
-    env,
-  });
-  return { up: caches => timed(args, env, folder, caches), remove: () => rm(folder, { recursive: true }) };
+  await execa("pulumi", ["up", "--yes", "--skip-preview", ...onStack], { cwd: folder, env });
+  return {
+    up: () => timed([...UP, ...onStack], env, folder, caches),
+    forget: async () => removeAll(await contents(caches)),
+    remove: () => removeAll([folder, caches]),
+  };
 }
 
 const UP = ["up", "--yes", "--skip-preview", "--expect-no-changes"];
@@ -79,4 +91,16 @@ async function timed(args: string[], env: NodeJS.ProcessEnv, cwd: string, caches
   });
   const [seconds = Number.NaN, user = 0, system = 0] = stderr.trim().split(/\s+/).map(Number);
   return { seconds, cpuSeconds: user + system };
+}
+
+function newFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "budgie-bench-"));
+}
+
+async function contents(folder: string): Promise<string[]> {
+  return (await readdir(folder)).map(name => join(folder, name));
+}
+
+async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { recursive: true, force: true });
 }

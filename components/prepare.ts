@@ -39,30 +39,38 @@ export async function prepare(settings: Settings): Promise<Prepared> {
   try {
     const engine = await findEngine(settings.engineHost);
     if (!engine.reachable) refuse(unreachable(engine));
-    const engineProblem = await otherEngineProblem(engine, settings.stack);
-    if (engineProblem) refuse(engineProblem);
-    const prefixProblem = await namePrefixProblem(engine, settings.namePrefix, settings.stack);
-    if (prefixProblem) refuse(prefixProblem);
-    const databaseProblem = otherDatabaseProblem(engine, settings.namePrefix);
-    for (const port of publishedPorts(settings)) {
-      const taken = await portProblem(engine, settings.namePrefix, port);
-      if (taken) refuse(taken);
-    }
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
-    const shared = await sharedDirectoryProblem(engine, settings.namePrefix, backupDirectory);
-    if (shared) refuse(shared);
-    const otherDatabase = await databaseProblem;
-    if (otherDatabase) refuse(otherDatabase);
+    const [problems, traits, pins] = await Promise.all([
+      problemsOf(engine, settings, backupDirectory),
+      engine.reachable ? engineTraits(engine) : undefined,
+      pinnedImages(engine),
+    ]);
+    for (const problem of problems) if (problem) refuse(problem);
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
     const bucketLook = await lookAtOwnBucket(settings);
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
-    const { dropped } = engine.reachable ? await engineTraits(engine) : { dropped: [] };
-    const pins = await pinnedImages(engine);
+    const dropped = traits?.dropped ?? [];
     return { engine, dropped, pins, backupDirectory, bucketLook, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
+}
+
+/** Each asks the engine for something of its own, and none waits for another. The first that is there is the one to be told. */
+function problemsOf(
+  engine: Engine,
+  settings: Settings,
+  backupDirectory: string,
+): Promise<(string | undefined)[]> {
+  const { stack, namePrefix } = settings;
+  return Promise.all([
+    otherEngineProblem(engine, stack),
+    namePrefixProblem(engine, namePrefix, stack),
+    ...publishedPorts(settings).map(port => portProblem(engine, namePrefix, port)),
+    sharedDirectoryProblem(engine, namePrefix, backupDirectory),
+    otherDatabaseProblem(engine, namePrefix),
+  ]);
 }
 
 function publishedPorts({ httpAddress, httpPort, databasePort }: Settings): PublishedPort[] {
