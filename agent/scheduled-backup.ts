@@ -1,7 +1,8 @@
 import { backup } from "./backup.ts";
+import { formatOf } from "./backup-name.ts";
 import { requireSent, sendCopies } from "./copies.ts";
 import { drill } from "./drill.ts";
-import { isProven, type KeptBackup } from "./judged-backup.ts";
+import { isBad, isProven, judge, type KeptBackup } from "./judged-backup.ts";
 import { listKept } from "./kept-backups.ts";
 import { prune } from "./prune.ts";
 import type { Reporter } from "./reporter.ts";
@@ -71,10 +72,20 @@ async function drillWhenDue(settings: AgentSettings, report: Reporter): Promise<
     await drill(settings, { which: "latest", store: null }, report);
 }
 
-/** Once a week: when the newest drill that proved a backup is more than 7 days old, or from the future, or there is none. */
+/**
+ * Once a week, and when backups are made differently than those that were proven: in another format, of another version of
+ * the server, by another pg_dump. So, unless within the last 7 days a drill proved one that was made as the newest, of
+ * `backups`, newest first, is. A drill from the future does not count.
+ */
 export function isDrillDue(backups: readonly KeptBackup[], now: Date): boolean {
-  return !backups.filter(isProven).some(({ proven }) => {
-    const age = now.getTime() - new Date(proven?.at ?? 0).getTime();
-    return age >= 0 && age < PROVEN_FOR_MS;
+  const newest = backups.map(judge).find(judged => typeof judged !== "string" && !isBad(judged));
+  const made = typeof newest === "object" ? howMade(newest) : null;
+  return !backups.filter(isProven).some(backup => {
+    const age = now.getTime() - new Date(backup.proven?.at ?? 0).getTime();
+    return age >= 0 && age < PROVEN_FOR_MS && howMade(backup) === made;
   });
+}
+
+function howMade({ name, manifest }: KeptBackup): string {
+  return [formatOf(name), manifest?.serverVersion, manifest?.pgDumpVersion].join(" ");
 }

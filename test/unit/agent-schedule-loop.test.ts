@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EXIT, Stop } from "../../agent/exit-codes.ts";
+import type { KeptBackup } from "../../agent/judged-backup.ts";
+import type { Manifest } from "../../agent/manifest.ts";
 import type { RunMemory } from "../../agent/next-run.ts";
 import { readSchedule } from "../../agent/schedule.ts";
 import { type Clock, keepSchedule, type ScheduledWork } from "../../agent/schedule-loop.ts";
@@ -168,5 +170,31 @@ describe("when a drill is due", () => {
     ["the proof is from the future", [provenOn("2027-11-21T02:00:00Z", "good")], true],
   ])("%s", (_, backups, due) => {
     expect(isDrillDue(backups, now)).toBe(due);
+  });
+
+  const madeOtherwise = (differs: Partial<Manifest>, bad = false): KeptBackup => {
+    const backup = takenAt(now);
+    const manifest = { ...(backup.manifest as Manifest), ...differs };
+    const proven = bad ? { at: now.toISOString(), outcome: "bad" as const } : null;
+    return { ...backup, name: manifest.file, manifest, proven };
+  };
+  const yesterday = provenOn("2026-11-21T02:00:00Z", "good");
+
+  it.each([
+    ["another format", { file: "budgie_20261122_020000.dump" }],
+    ["another version of the server", { serverVersion: "16.11" }],
+    ["another pg_dump", { pgDumpVersion: "16.11" }],
+  ])("the newest backup is the first of %s, whatever was proven yesterday", (_, differs) => {
+    const newest = madeOtherwise(differs);
+    expect(isDrillDue([newest, yesterday], now)).toBe(true);
+    expect(
+      isDrillDue([{ ...newest, proven: { at: now.toISOString(), outcome: "good" } }, yesterday], now),
+    ).toBe(false);
+  });
+
+  it("what a drill found bad, or nobody can judge, asks for none of its own", () => {
+    const unreadable = { ...takenAt(now), flaw: "no manifest", manifest: null };
+    expect(isDrillDue([unreadable, yesterday], now)).toBe(false);
+    expect(isDrillDue([madeOtherwise({ pgDumpVersion: "16.11" }, true), yesterday], now)).toBe(false);
   });
 });
