@@ -15,7 +15,7 @@ export function backupName(at: Date, format: BackupFormat): string {
 
 /** Every name that a backup of that second, or what belongs to it, may have. One that exists keeps the second taken. */
 export function namesOfSecond(at: Date): string[] {
-  return [...BACKUP_FORMATS, "json"].map(ending => `budgie_${timestamp(at)}.${ending}`);
+  return [...BACKUP_FORMATS, "json", "globals.sql"].map(ending => `budgie_${timestamp(at)}.${ending}`);
 }
 
 /** The manifest of a backup: the same name with `.json` for its ending, so that `gzip` of the dump keeps the pair. */

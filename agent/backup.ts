@@ -6,6 +6,7 @@ import { backupName, formatOf, manifestName, namesOfSecond } from "./backup-name
 import { listBackups, newestGood } from "./catalogue.ts";
 import { DUMP_SESSION } from "./dump.ts";
 import { openPartial, removeLeftovers, requireSpace } from "./durable-file.ts";
+import { type Globals, type WrittenGlobals, writeGlobals } from "./globals.ts";
 import { judgeIdentity, readIdentity, saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
@@ -18,6 +19,8 @@ import { publish, type Written, writeDump } from "./write-dump.ts";
 export interface BackupOptions {
   reason: Reason;
   format: BackupFormat;
+  /** Whether the roles beside the dump have their passwords, hashed. @default false */
+  rolePasswords?: boolean;
 }
 
 /** Takes the lock, then a backup. `stopped` ends it, with nothing left behind; the Stop thrown is its reason. */
@@ -61,8 +64,10 @@ export async function backupUnderLock(
   report.info("Creating database backup...");
   const name = await freeName(settings, options.format);
   report.info(`Backup file: ${settings.backupDirShown}/${name}`);
-  const written = await writeDump(settings, options.format, name, lock.lost, report);
-  const manifest = describe(settings, options, { ...facts, identity }, written, { name, startedAt });
+  const globals = await writeGlobals(settings, name, options.rolePasswords ?? false, lock.lost);
+  const written = await writeDumpAndGlobals(settings, options.format, name, globals, lock.lost, report);
+  const file = { name, startedAt, globals: globals.recorded };
+  const manifest = describe(settings, options, { ...facts, identity }, written, file);
   await writeManifest(settings, manifest);
   if (identity === "unexpected") {
     report.warn(
@@ -120,6 +125,25 @@ async function freeName(settings: AgentSettings, format: BackupFormat): Promise<
   }
 }
 
+/** The roles are written first and get their name last: whoever sees them sees the dump that they belong to. */
+async function writeDumpAndGlobals(
+  settings: AgentSettings,
+  format: BackupFormat,
+  name: string,
+  { recorded, partial }: WrittenGlobals,
+  signal: AbortSignal,
+  report: Reporter,
+): Promise<Written> {
+  try {
+    const written = await writeDump(settings, format, name, signal, report);
+    await publish(partial, recorded.file);
+    return written;
+  } catch (error) {
+    await partial.discard();
+    throw error;
+  }
+}
+
 async function writeManifest(settings: AgentSettings, manifest: Manifest): Promise<void> {
   const name = manifestName(manifest.file) as string;
   const partial = await openPartial(settings.backupDir, settings.stack, name);
@@ -137,7 +161,7 @@ function describe(
   options: BackupOptions,
   facts: ServerFacts & Pick<Manifest, "identity">,
   { fingerprint, bytes, sha256, contentSha256 }: Written,
-  file: { name: string; startedAt: Date },
+  file: { name: string; startedAt: Date; globals: Globals },
 ): Manifest {
   return {
     format: 1,
@@ -159,6 +183,7 @@ function describe(
     databaseBytes: facts.databaseBytes,
     roles: facts.roles,
     extensions: facts.extensions,
+    globals: file.globals,
     tables: fingerprint.tables,
     offsite: null,
     offsiteSsh: null,

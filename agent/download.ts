@@ -68,13 +68,6 @@ export async function describeObject({ client, ...store }: ObjectStore, key: str
   }
 }
 
-/** A small object's whole text. Throws a Stop. */
-export async function downloadText(store: ObjectStore, file: RemoteFile): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of download(store, file)) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 async function openAt(store: ObjectStore, file: RemoteFile, at: number): Promise<AsyncIterable<Buffer>> {
   const { Body, ContentRange } = await store.client.send(
     new GetObjectCommand({

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { findBackup } from "./backup-source.ts";
-import { download } from "./download.ts";
 import { keepReserve, requireSpace } from "./durable-file.ts";
+import { fetchContent } from "./fetch-content.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { refuse } from "./refuse.ts";
 import { findRemote, latestRemote, listRemote } from "./remote-catalogue.ts";
@@ -54,7 +54,7 @@ export async function fetchFrom(
   });
   try {
     await pipeline(
-      Readable.from(download(store, entry), { objectMode: false }),
+      Readable.from(fetchContent(store, entry), { objectMode: false }),
       watch,
       keepReserve(place.directory, "the backup agent's container"),
       createWriteStream(path, { mode: 0o600 }),

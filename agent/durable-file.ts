@@ -53,7 +53,7 @@ export async function openPartial(directory: string, stack: string, label: strin
 }
 
 /** Replaces a small file in one step: readers see the old text or the new one. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string | Buffer): Promise<void> {
   const directory = dirname(path);
   const partial = await openPartial(directory, "replace", basename(path));
   try {

@@ -1,4 +1,6 @@
-import type pg from "pg";
+import { access } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import pg from "pg";
 import type { BackupSource } from "./backup-source.ts";
 import type { DumpFingerprint } from "./dump-fingerprint.ts";
 import { refuse } from "./refuse.ts";
@@ -6,10 +8,13 @@ import { majorVersion } from "./server.ts";
 
 type Versions = Pick<DumpFingerprint, "serverVersion" | "pgDumpVersion">;
 
+/** With the path as messages name it. */
+type ShownSource = BackupSource & { shown: string };
+
 /** Throws a Stop unless the server can take the backup: its major version, and the roles and extensions it needs. */
 export async function requireFittingServer(
   session: pg.Client,
-  source: BackupSource,
+  source: ShownSource,
   versions: Versions,
 ): Promise<void> {
   const { rows } = await session.query<{ version: string; missing_roles: string[] }>(
@@ -23,10 +28,25 @@ export async function requireFittingServer(
   if (server.missing_roles.length > 0) {
     throw refuse(
       `${source.name} needs roles that this server does not have: ${server.missing_roles.join(", ")}`,
-      `Make them first, in \`npx budgie psql\`: ${server.missing_roles.map(role => `CREATE ROLE "${role}";`).join(" ")}`,
+      await waysToMake(server.missing_roles, source),
     );
   }
   await requireExtensions(session, source);
+}
+
+/** A restore makes no roles by itself: they are the server's, and who may do what there is not a backup's to say. */
+async function waysToMake(roles: readonly string[], { path, shown, manifest }: ShownSource): Promise<string> {
+  const statements = roles.map(role => `CREATE ROLE ${pg.escapeIdentifier(role)};`).join(" ");
+  const byHand = `in \`npx budgie psql\`: ${statements}`;
+  const globals = manifest?.globals?.file;
+  const isBeside =
+    globals &&
+    (await access(join(dirname(path), globals)).then(
+      () => true,
+      () => false,
+    ));
+  if (!isBeside) return `Make them first, ${byHand}`;
+  return `${globals} has them, with all that they may do: npx budgie psql < ${dirname(shown)}/${globals} (that some roles exist already does not matter). Or make them ${byHand}`;
 }
 
 /** A newer pg_dump's text may not load into an older server, and an older one's may load as something else. */

@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { takeIdentities } from "./age-identity.ts";
 import { backup } from "./backup.ts";
 import { BACKUP_FORMATS } from "./backup-format.ts";
 import { listBackups } from "./catalogue.ts";
@@ -8,7 +9,7 @@ import { EXIT, Stop } from "./exit-codes.ts";
 import { proveFirstBackup } from "./first-backup.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { manifestOf, REASONS } from "./manifest.ts";
-import { addOffsiteCommands, readerFor } from "./offsite-commands.ts";
+import { addOffsiteCommands, identityOption, type ReaderOptions, readerFor } from "./offsite-commands.ts";
 import { printJson, printList, printRemoteList, printStatus } from "./print.ts";
 import { pull } from "./pull.ts";
 import { listRemote } from "./remote-catalogue.ts";
@@ -47,12 +48,13 @@ program
   .description("take a backup now")
   .addOption(new Option("--reason <reason>", "why it is taken").choices(REASONS).default("manual"))
   .addOption(new Option("--format <format>", "how it is written").choices(BACKUP_FORMATS))
+  .option("--role-passwords", "with the roles' passwords, hashed, in the file beside it")
   .addOption(json)
   .action(async options => {
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
-    const { format = settings.format, reason } = options;
-    const { file } = await backup(settings, { reason, format }, report);
+    const { format = settings.format, reason, rolePasswords } = options;
+    const { file } = await backup(settings, { reason, format, rolePasswords }, report);
     try {
       await sendTaken(settings, file, report);
     } finally {
@@ -65,11 +67,12 @@ program
   .description("show the backups, newest first")
   .option("--remote", "the ones in the bucket")
   .addOption(reader())
+  .addOption(identityOption())
   .addOption(json)
   .action(async options => {
     const settings = readSettings(process.env);
     if (options.remote) {
-      const store = await readerFor(settings, options.reader);
+      const store = await readerFor(settings, options);
       const entries = await listRemote(store, settings.stack);
       return options.json ? printJson(entries) : printRemoteList(entries, store.shown);
     }
@@ -87,12 +90,13 @@ program
   )
   .option("--remote", "in the bucket")
   .addOption(reader())
+  .addOption(identityOption())
   .addOption(json)
   .action(async (which: string | undefined, options) => {
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
     const results = options.remote
-      ? await verifyRemote(settings, await readerFor(settings, options.reader), which ?? "sample", report)
+      ? await verifyRemote(settings, await readerFor(settings, options), which ?? "sample", report)
       : await verify(settings, which ?? "latest", report);
     if (options.json) printJson(results);
     if (results.length === 0)
@@ -106,10 +110,11 @@ program
   .argument("[backup]", "a backup's name, `latest`, or a path", "latest")
   .addOption(new Option("--from <place>", "prove the copy there").choices(["s3"]))
   .addOption(reader())
+  .addOption(identityOption())
   .addOption(json)
   .action(async (which: string, options) => {
     const settings = readSettings(process.env);
-    const store = options.from ? await readerFor(settings, options.reader) : null;
+    const store = options.from ? await readerFor(settings, options) : null;
     const drilled = await drill(settings, { which, store }, terminalReporter(Boolean(options.json)));
     if (options.json) printJson(drilled);
     if (drilled.outcome === "bad") outcome = EXIT.unusableBackup;
@@ -121,6 +126,7 @@ program
   .argument("[backup]", "a backup's name, `latest`, a path, `-` for standard input, or s3://BUCKET/KEY")
   .addOption(new Option("--from <place>", "fetch it from there first").choices(["s3"]))
   .addOption(reader())
+  .addOption(identityOption())
   .option("--from-stack <stack>", "allow a backup of this other stack")
   .option("--undo", "swap back the database that the last restore set aside")
   .addOption(json)
@@ -185,14 +191,15 @@ program
 async function restoreFrom(
   settings: AgentSettings,
   source: string,
-  options: { from?: "s3"; reader?: string; fromStack?: string },
+  options: ReaderOptions & { from?: "s3"; fromStack?: string },
   report: Reporter,
 ): Promise<Restored> {
   const object = parseObjectUrl(source);
-  const reader = object || options.from ? await readerFor(settings, options.reader, object?.bucket) : null;
+  const reader = object || options.from ? await readerFor(settings, options, object?.bucket) : null;
+  const identities = reader ? [] : await takeIdentities(options.identity);
   const pulled = options.from && reader ? (await pull(settings, reader, source, report)).name : source;
   const { fromStack = null } = options;
-  return restore(settings, { source: pulled, fromStack, stdin: process.stdin, reader }, report);
+  return restore(settings, { source: pulled, fromStack, stdin: process.stdin, reader, identities }, report);
 }
 
 addOffsiteCommands(program, reader, json);

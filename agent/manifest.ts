@@ -51,6 +51,17 @@ const manifest = z.object({
   databaseBytes: z.number().int().nonnegative(),
   roles: z.array(z.string()),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
+  /** The file beside it with the server's roles and tablespaces. Null in manifests written before there was one. */
+  globals: z
+    .object({
+      file: z.string().regex(/^budgie_\d{8}_\d{6}\.globals\.sql$/),
+      bytes: z.number().int().nonnegative(),
+      sha256,
+      /** Whether the roles' passwords are in it, hashed. */
+      rolePasswords: z.boolean(),
+    })
+    .nullable()
+    .default(null),
   tables: z.array(z.object({ name: z.string(), copy: z.string(), rows: z.number().int(), sha256 })),
   /** Null: not sent, or not known to have arrived. Manifests written before there were copies lack the two. */
   offsite: offsiteCopy.nullable().default(null),

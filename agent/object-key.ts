@@ -1,16 +1,20 @@
 import { type BackupFormat, FORMAT_PATTERN } from "./backup-format.ts";
 import { manifestName } from "./backup-name.ts";
+import { ENCRYPTED } from "./encryption.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** Enough of a SHA-256 that two backups never share it. */
 const DIGITS = 12;
 
-const OBJECT = new RegExp(`^(budgie_\\d{8}_\\d{6})-([0-9a-f]{12})\\.(${FORMAT_PATTERN}|json)$`);
-const DUMP_ENDING = new RegExp(`\\.(${FORMAT_PATTERN})$`);
+const OBJECT = new RegExp(
+  `^(budgie_\\d{8}_\\d{6})-([0-9a-f]{12})\\.(${FORMAT_PATTERN}|globals\\.sql|json)(\\.age)?$`,
+);
+const DUMP_ENDING = new RegExp(`\\.(${FORMAT_PATTERN})(\\.age)?$`);
 
-/** The two objects of a backup: the dump, and the manifest that makes it count. */
+/** The objects of a backup: the dump, the roles beside it, and the manifest that makes it count. */
 export interface ObjectKeys {
   dump: string;
+  globals: string;
   manifest: string;
 }
 
@@ -18,10 +22,26 @@ export interface ObjectKeys {
  * `dev/budgie_20261122_140000-4f2a9c01d3e7.sql`: the name, and the beginning of the content's SHA-256. Who puts may not
  * read, so when an answer was lost and the next try is told that the key is taken, the key alone must say by what.
  */
-export function objectKeys(prefix: string, { file, sha256 }: Pick<Manifest, "file" | "sha256">): ObjectKeys {
+export function objectKeys(
+  prefix: string,
+  { file, sha256 }: Pick<Manifest, "file" | "sha256">,
+  ending: "" | typeof ENCRYPTED = "",
+): ObjectKeys {
   const stem = (manifestName(file) ?? file).replace(/\.json$/, "");
   const hashed = `${prefix}${stem}-${sha256.slice(0, DIGITS)}`;
-  return { dump: `${hashed}${file.slice(stem.length)}`, manifest: `${hashed}.json` };
+  return {
+    dump: `${hashed}${file.slice(stem.length)}${ending}`,
+    globals: `${hashed}.globals.sql${ending}`,
+    manifest: `${hashed}.json${ending}`,
+  };
+}
+
+/**
+ * Encrypted, the same keys and `.age`: they hold the hash of what was encrypted, not of its encryption, which is another one at
+ * each try. docs/decisions/0009 says why what is found under such a key counts.
+ */
+export function encryptedKeys(prefix: string, manifest: Pick<Manifest, "file" | "sha256">): ObjectKeys {
+  return objectKeys(prefix, manifest, ENCRYPTED);
 }
 
 /** What an object's name, without its prefix, says; null for one that no backup has. */
@@ -32,7 +52,7 @@ export interface ObjectName {
   stem: string;
   /** The first 12 digits of the dump's SHA-256. */
   hash: string;
-  kind: BackupFormat | "json";
+  kind: BackupFormat | "globals.sql" | "json";
 }
 
 export function parseObjectName(name: string): ObjectName | null {
@@ -43,6 +63,6 @@ export function parseObjectName(name: string): ObjectName | null {
 
 /** The key of the manifest beside a dump of any bucket; null where the dump's name has no ending that is known. */
 export function manifestKeyBeside(dumpKey: string): string | null {
-  const key = dumpKey.replace(DUMP_ENDING, ".json");
+  const key = dumpKey.replace(DUMP_ENDING, ".json$2");
   return key === dumpKey ? null : key;
 }

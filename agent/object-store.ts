@@ -20,6 +20,8 @@ export interface ObjectStore {
   kind: OffsiteSettings["kind"];
   /** Whose credentials these are: the agent's own, which put, or the operator's, which read. */
   role: "writer" | "reader";
+  /** The private keys that open what is encrypted there; only a reader may have any. */
+  identities: readonly string[];
 }
 
 export type StorePlace = Pick<
@@ -69,6 +71,7 @@ export function openStore(
     shown: shownPlace(place),
     kind: place.kind,
     role,
+    identities: [],
   };
 }
 

@@ -1,5 +1,6 @@
 import { text } from "node:stream/consumers";
-import type { Command, Option } from "commander";
+import { type Command, Option } from "commander";
+import { keepIdentity, takeIdentities } from "./age-identity.ts";
 import { requireSent, sendCopies } from "./copies.ts";
 import { prepareLocalStore } from "./local-store.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -12,12 +13,22 @@ import { type AgentSettings, readSettings } from "./settings.ts";
 /** The credentials a command was given may read; they are gone from where they were kept before anything else happens. */
 export async function readerFor(
   settings: AgentSettings,
-  path: string | undefined,
+  { reader: path, identity }: ReaderOptions,
   bucket?: string,
 ): Promise<ObjectStore> {
+  const identities = await takeIdentities(identity);
   if (path === undefined) throw noReader("The agent itself may not read the bucket");
-  return openReader(settings, await takeReader(path), bucket);
+  return openReader(settings, await takeReader(path), identities, bucket);
 }
+
+/** Where what a command was given is kept for it. */
+export interface ReaderOptions {
+  reader?: string;
+  identity?: string;
+}
+
+export const identityOption = () =>
+  new Option("--identity <path>", "where `keep-identity` put the key that opens encrypted copies");
 
 /** The commands that send copies elsewhere and fetch them back. */
 export function addOffsiteCommands(program: Command, reader: () => Option, json: Option): void {
@@ -29,7 +40,7 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .action(async options => {
       const settings = readSettings(process.env);
       const report = terminalReporter(Boolean(options.json));
-      const store = options.reader ? await readerFor(settings, options.reader) : null;
+      const store = options.reader ? await readerFor(settings, options) : null;
       const { store: toStore, ssh } = await sendCopies(
         settings,
         { operation: "push", reader: store },
@@ -46,10 +57,11 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .description("fetch a backup from the bucket into the backup directory")
     .argument("<backup>", "a backup's name or key, or `latest`")
     .addOption(reader())
+    .addOption(identityOption())
     .addOption(json)
     .action(async (which: string, options) => {
       const settings = readSettings(process.env);
-      const store = await readerFor(settings, options.reader);
+      const store = await readerFor(settings, options);
       const pulled = await pull(settings, store, which, terminalReporter(Boolean(options.json)));
       if (options.json) printJson(pulled);
     });
@@ -59,6 +71,13 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .description("keep credentials from standard input, in memory, for the next command's --reader")
     .action(async () => {
       process.stdout.write(`${await keepReader(process.stdin)}\n`);
+    });
+
+  program
+    .command("keep-identity")
+    .description("keep a private key from standard input, in memory, for the next command's --identity")
+    .action(async () => {
+      process.stdout.write(`${await keepIdentity(process.stdin)}\n`);
     });
 
   program

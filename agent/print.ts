@@ -24,11 +24,11 @@ export function printRemoteList(entries: readonly RemoteEntry[], store: string):
   if (entries.length === 0)
     return void process.stdout.write(`No backups in ${store}. Send them: npx budgie push\n`);
   printTable(
-    entries.map(({ name, bytes, manifest, flaw, at, storageClass }) => [
+    entries.map(({ name, bytes, manifest, unopened, flaw, at, storageClass }) => [
       name,
       humanSize(bytes),
       manifest?.reason ?? "",
-      manifest ? `${manifest.tables.length} tables` : "",
+      manifest ? `${manifest.tables.length} tables` : unopened ? "encrypted" : "",
       `sent ${at?.slice(0, 16).replace("T", " ") ?? "at a time not known"}`,
       storageClass === "STANDARD" ? "" : storageClass,
       flaw ? `does not count: ${flaw}` : "",

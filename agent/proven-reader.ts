@@ -12,6 +12,7 @@ export interface LocalFile {
 }
 
 export interface ProvenReader {
+  /** With the size of what it reads out. */
   file: LocalFile;
   /** Fills `buffer` with the next piece, 1 being the first; null after the last. Calls may overlap: each waits its turn. */
   next(buffer: Buffer): Promise<{ number: number; bytes: Buffer } | null>;
@@ -42,15 +43,16 @@ export async function openProven(file: LocalFile): Promise<ProvenReader> {
     if (at === file.bytes && hash.digest("hex") !== file.sha256) throw corrupt(file);
     return { number: ++number, bytes };
   };
+  return { file, next: inTurn(next), close: () => handle.close() };
+}
+
+/** Calls that overlap wait for those before them. */
+export function inTurn(next: ProvenReader["next"]): ProvenReader["next"] {
   let before: Promise<unknown> = Promise.resolve();
-  return {
-    file,
-    next: buffer => {
-      const mine = before.then(() => next(buffer));
-      before = mine.catch(() => undefined);
-      return mine;
-    },
-    close: () => handle.close(),
+  return buffer => {
+    const mine = before.then(() => next(buffer));
+    before = mine.catch(() => undefined);
+    return mine;
   };
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { manifestName } from "./backup-name.ts";
 import { drillRecordName } from "./drill-record.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { globalsName } from "./globals.ts";
 import { listKept } from "./kept-backups.ts";
 import { withLock } from "./lock.ts";
 import { pinName } from "./pins.ts";
@@ -39,7 +40,7 @@ export function prune(settings: AgentSettings, report: Reporter): Promise<Verdic
  */
 async function removeBackup({ backupDir, backupDirShown }: AgentSettings, name: string): Promise<void> {
   try {
-    for (const file of [name, manifestName(name), drillRecordName(name), pinName(name)])
+    for (const file of [name, globalsName(name), manifestName(name), drillRecordName(name), pinName(name)])
       if (file !== null) await rm(join(backupDir, file), { force: true });
   } catch (error) {
     throw new Stop(

@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { manifestName } from "./backup-name.ts";
 import { withCopiesLock } from "./copies-lock.ts";
-import { download } from "./download.ts";
 import { forgetDrill } from "./drill-record.ts";
 import { keepReserve, openPartial, removeLeftovers, replaceFile, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { fetchContent } from "./fetch-content.ts";
+import { fetchGlobals } from "./fetch-globals.ts";
+import { sha256Of } from "./globals.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { readPin, writePin } from "./pin-file.ts";
@@ -50,6 +52,7 @@ export function pull(
     const wasHere = await isHere(settings, entry);
     const { name, key, bytes } = entry;
     if (!wasHere) await fetchDump(settings, store, entry, report, lost);
+    await bringGlobals(settings, store, entry, report);
     await writeManifest(settings, store, entry, beside);
     if (wasHere) report.done(`${name} is in ${settings.backupDirShown} already, and is good`);
     else report.done(`${name} is in ${settings.backupDirShown} (Size: ${humanSize(bytes)})`);
@@ -92,7 +95,7 @@ async function fetchDump(
       next(null, chunk);
     },
   });
-  const source = Readable.from(download(store, { key, bytes, etag }), { objectMode: false });
+  const source = Readable.from(fetchContent(store, { key, bytes, etag }), { objectMode: false });
   try {
     await pipeline([source, watch, keepReserve(backupDir, backupDirShown), partial.sink()], { signal });
     if (hash.digest("hex") !== manifest.sha256) {
@@ -110,6 +113,29 @@ async function fetchDump(
   } finally {
     progress.end();
   }
+}
+
+/** A backup that lacks its roles is one all the same. */
+async function bringGlobals(
+  settings: AgentSettings,
+  store: ObjectStore,
+  entry: WholeEntry,
+  report: Reporter,
+): Promise<void> {
+  const { globals } = entry.manifest;
+  if (!globals) return;
+  const path = join(settings.backupDir, globals.file);
+  const here = await readFile(path).catch(() => null);
+  if (here) {
+    if (sha256Of(here) !== globals.sha256) throw inTheWay(settings, globals.file);
+    return;
+  }
+  const content = await fetchGlobals(store, entry).catch((error: unknown) => {
+    if (!(error instanceof Stop) || error.code !== EXIT.unusableBackup) throw error;
+    report.warn(`${error.message} The backup is fetched without it`);
+    return null;
+  });
+  if (content) await replaceFile(path, content).catch(error => Promise.reject(diskFull(error, settings)));
 }
 
 /** The manifest that is here already. Throws a Stop for one that speaks of something else. */

@@ -1,16 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { open, readdir, readFile, unlink } from "node:fs/promises";
-import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { keepSecret, takeSecret } from "./kept-secret.ts";
 import { type ObjectStore, openStore, type StorePlace } from "./object-store.ts";
 import type { AgentSettings } from "./settings.ts";
-
-/** In memory, never on a disk. */
-const DIRECTORY = "/dev/shm";
-const NAME = /^budgie-reader-[0-9a-f]{32}$/;
 
 /** Credentials that may read, and where the bucket is when that is not the stack's own store. */
 const reader = z.object({
@@ -28,38 +22,26 @@ export type Reader = z.infer<typeof reader>;
 
 /** Keeps what comes on standard input for the one command that follows, and returns the path to tell that command. */
 export async function keepReader(stdin: Readable): Promise<string> {
-  const kept = JSON.stringify(parseReader(await text(stdin)));
-  const path = join(DIRECTORY, `budgie-reader-${randomBytes(16).toString("hex")}`);
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(kept);
-  } finally {
-    await file.close();
-  }
-  return path;
+  return keepSecret("reader", JSON.stringify(parseReader(await text(stdin))));
 }
 
 /** Reads and deletes what was kept: it serves once. Throws a Stop when it is not there. */
 export async function takeReader(path: string): Promise<Reader> {
-  const name = path.startsWith(`${DIRECTORY}/`) ? path.slice(DIRECTORY.length + 1) : "";
-  const kept = NAME.test(name) ? await readFile(path, "utf8").catch(() => null) : null;
+  const kept = await takeSecret("reader", path);
   if (kept === null) throw noReader(`There are no credentials at ${path}; they serve one command`);
-  await unlink(path);
   return parseReader(kept);
-}
-
-/** Deletes what a command that was killed before it began has left. */
-export async function removeLeftoverReaders(): Promise<void> {
-  for (const name of await readdir(DIRECTORY).catch(() => [])) {
-    if (NAME.test(name)) await unlink(join(DIRECTORY, name)).catch(() => undefined);
-  }
 }
 
 /**
  * The store as these credentials see it: the stack's own, unless they say where else. `bucket`, when given, goes before both.
  * Throws a Stop when nothing says which.
  */
-export function openReader(settings: AgentSettings, credentials: Reader, bucket?: string): ObjectStore {
+export function openReader(
+  settings: AgentSettings,
+  credentials: Reader,
+  identities: readonly string[],
+  bucket?: string,
+): ObjectStore {
   const { offsite } = settings;
   const chosen = bucket ?? credentials.bucket ?? offsite?.bucket;
   if (!chosen) {
@@ -78,7 +60,7 @@ export function openReader(settings: AgentSettings, credentials: Reader, bucket?
     endpoint: credentials.endpoint ?? own?.endpoint ?? null,
     pathStyle: credentials.pathStyle ?? own?.pathStyle ?? credentials.endpoint !== undefined,
   };
-  return openStore(place, credentials, "reader");
+  return { ...openStore(place, credentials, "reader"), identities };
 }
 
 /** Never says what the text is: it is a secret, or was meant to be one. */

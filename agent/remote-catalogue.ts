@@ -1,13 +1,16 @@
-import { downloadText } from "./download.ts";
+import { noIdentity, WrongIdentity } from "./decryption.ts";
+import { mayBeEncrypted } from "./encryption.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { fetchText, isEncryptedName } from "./fetch-content.ts";
 import { type Manifest, parseManifest, totalRows } from "./manifest.ts";
-import { type ObjectName, objectKeys, parseObjectName } from "./object-key.ts";
+import { encryptedKeys, type ObjectName, objectKeys, parseObjectName } from "./object-key.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { listObjects, type RemoteObject } from "./remote-objects.ts";
 
 /** A manifest grows with the number of tables, by some 300 bytes each; what is larger than that is none. */
 const LARGEST_MANIFEST = 16 * 1024 * 1024;
 const FETCHED_AT_ONCE = 8;
+const OTHER_KEY = "encrypted to another key than the one that was given";
 
 /** What the store has of one backup, or one object there that is of none. */
 export interface RemoteEntry {
@@ -23,6 +26,10 @@ export interface RemoteEntry {
   listedAt: string | null;
   storageClass: string;
   manifest: Manifest | null;
+  /** The roles that belong to it; null where there are none. */
+  globals: RemoteObject | null;
+  /** Only whoever has the private key can read it, and whether it is whole; then the manifest is null, and there is no flaw. */
+  unopened: boolean;
   /** Why it does not count as a backup of this stack's; null when it does. */
   flaw: string | null;
 }
@@ -40,8 +47,9 @@ export async function listRemote(store: ObjectStore, stack: string): Promise<Rem
       strangers.push(object);
       continue;
     }
-    const pair = pairs.get(name.pair) ?? { ...name, dumps: [], manifest: null };
+    const pair = pairs.get(name.pair) ?? { ...name, dumps: [], globals: null, manifest: null };
     if (name.kind === "json") pair.manifest = object;
+    else if (name.kind === "globals.sql") pair.globals = object;
     else pair.dumps.push(object);
     pairs.set(name.pair, pair);
   }
@@ -64,6 +72,7 @@ export function findRemote(entries: readonly RemoteEntry[], which: string, store
       "Say which, by its key.",
     );
   }
+  requireOpened(found, store);
   const flaw = found[0]?.flaw;
   throw new Stop(
     EXIT.unusableBackup,
@@ -79,8 +88,12 @@ export function findRemote(entries: readonly RemoteEntry[], which: string, store
  * the empty database of a fresh machine may have been backed up since the data was lost. Throws a Stop that names both.
  */
 export function latestRemote(entries: readonly RemoteEntry[], store: Pick<ObjectStore, "shown">): WholeEntry {
+  requireOpened(entries, store);
   const good = entries.filter(isWhole).filter(({ flaw }) => flaw === null);
   const newest = good[0];
+  const sealed = entries.find(({ flaw }) => flaw === OTHER_KEY);
+  if (sealed && (!newest || entries.indexOf(sealed) < entries.indexOf(newest)))
+    throw new WrongIdentity(`${sealed.name} in ${store.shown}`);
   if (!newest) {
     throw new Stop(
       EXIT.unusableBackup,
@@ -99,27 +112,41 @@ export function latestRemote(entries: readonly RemoteEntry[], store: Pick<Object
   );
 }
 
+/** Throws a Stop when there is one that nobody gave the key of: which is the newest that counts, is then not known. */
+export function requireOpened(entries: readonly RemoteEntry[], store: Pick<ObjectStore, "shown">): void {
+  const unopened = entries.find(entry => entry.unopened);
+  if (unopened) throw noIdentity(`${unopened.name} in ${store.shown}`);
+}
+
 export function isWhole(entry: RemoteEntry): entry is WholeEntry {
   return entry.manifest !== null;
 }
 
 interface Pair extends ObjectName {
   dumps: RemoteObject[];
+  globals: RemoteObject | null;
   manifest: RemoteObject | null;
 }
 
 async function describePair(store: ObjectStore, stack: string, pair: Pair): Promise<RemoteEntry> {
-  const { manifest: beside, dumps, stem } = pair;
+  const { manifest: beside, dumps, globals, stem } = pair;
   const dump = dumps[0];
   if (!beside) {
     const flaw = "no manifest: it was not sent to its end";
-    return { ...describeObject(dump as RemoteObject, flaw), name: nameOf(dump as RemoteObject, pair) };
+    return dump
+      ? { ...describeObject(dump, flaw), name: nameOf(dump, pair) }
+      : describeObject(globals as RemoteObject, "roles without their dump");
   }
   if (!dump) return { ...describeObject(beside, "a manifest without its dump"), name: `${stem}.json` };
-  const described = { ...describeObject(dump, ""), name: nameOf(dump, pair), listedAt: beside.at };
+  const described = { ...describeObject(dump, ""), name: nameOf(dump, pair), globals, listedAt: beside.at };
   if (dumps.length > 1) return { ...described, flaw: "more than one dump has this name" };
+  if (isEncryptedName(beside.key) && store.identities.length === 0)
+    return { ...described, unopened: true, flaw: null };
   const reading = await readRemoteManifest(store, beside);
-  if (!reading.found) return { ...described, flaw: `manifest not readable: ${reading.detail}` };
+  if (!reading.found) {
+    const flaw = reading.detail === OTHER_KEY ? OTHER_KEY : `manifest not readable: ${reading.detail}`;
+    return { ...described, flaw };
+  }
   const { manifest } = reading;
   const broken = mismatch(store, manifest, dump);
   if (broken) return { ...described, flaw: broken };
@@ -128,7 +155,12 @@ async function describePair(store: ObjectStore, stack: string, pair: Pair): Prom
 
 /** Why a dump and a manifest are not of one piece; null when they are. */
 function mismatch(store: ObjectStore, manifest: Manifest, dump: RemoteObject): string | null {
-  if (objectKeys(store.prefix, manifest).dump !== dump.key) return "its manifest is of another backup";
+  const encrypted = isEncryptedName(dump.key);
+  const { dump: key } = encrypted
+    ? encryptedKeys(store.prefix, manifest)
+    : objectKeys(store.prefix, manifest);
+  if (key !== dump.key) return "its manifest is of another backup";
+  if (encrypted && mayBeEncrypted(dump.bytes, manifest.bytes)) return null;
   if (manifest.bytes !== dump.bytes) return `${dump.bytes} bytes, its manifest says ${manifest.bytes}`;
   return null;
 }
@@ -141,16 +173,37 @@ function doesNotCount(stack: string, manifest: Manifest): string | null {
 async function readRemoteManifest(store: ObjectStore, object: RemoteObject) {
   const { bytes } = object;
   if (bytes > LARGEST_MANIFEST) return { found: false, detail: `${bytes} bytes are too many` } as const;
-  return parseManifest(await downloadText(store, object));
+  try {
+    return parseManifest(await fetchText(store, object));
+  } catch (error) {
+    const isOwnFault =
+      error instanceof WrongIdentity || (error instanceof Stop && error.code === EXIT.unusableBackup);
+    if (!isOwnFault) throw error;
+    const detail = error instanceof WrongIdentity ? OTHER_KEY : error.message.replace(/\.$/, "");
+    return { found: false, detail } as const;
+  }
 }
 
+/** As it is here, where nothing is encrypted. */
 function nameOf(dump: RemoteObject, { stem, pair }: ObjectName): string {
-  return `${stem}${dump.name.slice(pair.length)}`;
+  return `${stem}${dump.name.slice(pair.length)}`.replace(/\.age$/, "");
 }
 
 function describeObject(object: RemoteObject, flaw: string): RemoteEntry {
   const { key, name, bytes, etag, at, storageClass } = object;
-  return { name, key, bytes, etag, at, listedAt: null, storageClass, manifest: null, flaw };
+  return {
+    name,
+    key,
+    bytes,
+    etag,
+    at,
+    listedAt: null,
+    storageClass,
+    manifest: null,
+    globals: null,
+    unopened: false,
+    flaw,
+  };
 }
 
 /** Like Promise.all over `items`, in order, but only a few at once. */

@@ -33,7 +33,7 @@ export function withoutProgress(report: Reporter): Reporter {
   return { ...report, progress: () => silentProgress };
 }
 
-const silentProgress: Progress = { at: () => undefined, end: () => undefined };
+export const silentProgress: Progress = { at: () => undefined, end: () => undefined };
 
 function terminalProgress(stream: NodeJS.WriteStream, label: string, totalBytes: number | null): Progress {
   const startedAt = Date.now();

@@ -1,12 +1,14 @@
-import { createWriteStream } from "node:fs";
-import { open, readdir, unlink } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { open, readdir, stat, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type BackupSource, findBackup } from "./backup-source.ts";
-import { describeObject, download, downloadText, type RemoteFile } from "./download.ts";
+import { decrypted, decryptedIfNeeded, isAge } from "./decryption.ts";
+import { describeObject, type RemoteFile } from "./download.ts";
 import { keepReserve, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { fetchContent, fetchText } from "./fetch-content.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { manifestKeyBeside } from "./object-key.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -27,6 +29,8 @@ export interface SourceOptions {
   stdin: Readable;
   /** With credentials that may read the bucket of an `s3://` source; null for every other one. */
   reader: ObjectStore | null;
+  /** The private keys that open what is encrypted; the reader has its own. */
+  identities: readonly string[];
 }
 
 /** The bucket and the key of `s3://BUCKET/KEY`; null for anything else. */
@@ -38,21 +42,45 @@ export function parseObjectUrl(source: string): { bucket: string; key: string } 
 /** Finds or fetches what is to be restored. Throws a Stop. Only for whoever holds the lock. */
 export async function openRestoreSource(
   settings: AgentSettings,
-  { source, stdin, reader }: SourceOptions,
+  { source, stdin, reader, identities }: SourceOptions,
   report: Reporter,
 ): Promise<RestoreSource> {
-  if (source === "-") return receiveStdin(settings, stdin);
+  if (source === "-") return receiveStdin(settings, stdin, identities);
   const object = parseObjectUrl(source);
   if (object && reader) return receiveObject(settings, reader, object.key, report);
   const found = await findBackup(settings, source);
   const inDirectory = found.path === join(settings.backupDir, found.name);
   const shown = inDirectory ? `${settings.backupDirShown}/${found.name}` : found.path;
+  if (await isEncryptedFile(found.path)) {
+    const chunks = decrypted(createReadStream(found.path, { highWaterMark: 1 << 20 }), identities, shown);
+    const { bytes } = await stat(found.path).then(({ size }) => ({ bytes: size }));
+    const received = await receive(settings, Readable.from(chunks, { objectMode: false }), shown, bytes);
+    return { name: found.name, shown, manifest: null, ...received };
+  }
   return { ...found, shown, discard: async () => undefined };
 }
 
-async function receiveStdin(settings: AgentSettings, stdin: Readable): Promise<RestoreSource> {
+async function isEncryptedFile(path: string): Promise<boolean> {
+  const file = await open(path, "r").catch(() => null);
+  // What is not there is told by whoever reads it.
+  if (!file) return false;
+  try {
+    const head = Buffer.alloc(64);
+    await file.read(head, 0, head.length, 0);
+    return isAge(head);
+  } finally {
+    await file.close();
+  }
+}
+
+async function receiveStdin(
+  settings: AgentSettings,
+  stdin: Readable,
+  identities: readonly string[],
+): Promise<RestoreSource> {
   const shown = "standard input";
-  return { name: shown, shown, manifest: null, ...(await receive(settings, stdin, shown, 0)) };
+  const incoming = Readable.from(decryptedIfNeeded(stdin, identities, shown), { objectMode: false });
+  return { name: shown, shown, manifest: null, ...(await receive(settings, incoming, shown, 0)) };
 }
 
 /** Any object of any bucket, with the manifest beside it where there is one. */
@@ -75,7 +103,7 @@ async function receiveObject(
 function watched(reader: ObjectStore, file: RemoteFile, at: (bytes: number) => void): Readable {
   const chunks = async function* () {
     let bytes = 0;
-    for await (const chunk of download(reader, file)) {
+    for await (const chunk of fetchContent(reader, file)) {
       bytes += chunk.length;
       at(bytes);
       yield chunk;
@@ -89,7 +117,7 @@ async function manifestBeside(reader: ObjectStore, key: string): Promise<Manifes
   const beside = manifestKeyBeside(key);
   const file = beside === null ? null : await describeObject(reader, beside).catch(unlessMissing);
   if (!file) return null;
-  const reading = parseManifest(await downloadText(reader, file));
+  const reading = parseManifest(await fetchText(reader, file));
   if (reading.found) return reading.manifest;
   throw refuse(`The manifest ${reader.shown}/${beside} cannot be read: ${reading.detail}`);
 }

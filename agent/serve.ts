@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { agentStops, keepSendingCopies } from "./copies-loop.ts";
 import { keepJudgingHealth } from "./health.ts";
-import { removeLeftoverReaders } from "./reader.ts";
+import { removeLeftoverSecrets } from "./kept-secret.ts";
 import { terminalReporter } from "./reporter.ts";
 import { keepTakingBackups } from "./scheduled-backup.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -18,7 +18,7 @@ export async function serve(settings: AgentSettings): Promise<void> {
   await mkdir(settings.backupDir, { recursive: true, mode: 0o700 });
   await clearThrowawayPlaces().catch((error: Error) => report.warn(error.message));
   await removeAbandonedScratch().catch((error: Error) => report.warn(error.message));
-  await removeLeftoverReaders();
+  await removeLeftoverSecrets();
   report.info(
     `Backup agent of stack ${settings.stack}: ${settings.database} at ${settings.host}, backups in ${settings.backupDirShown}`,
   );

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isRecipient, splitRecipients } from "./age-recipient.ts";
 import { BACKUP_FORMATS, type BackupFormat } from "./backup-format.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { RetentionPolicy } from "./retention.ts";
@@ -44,6 +45,11 @@ const environment = z.object({
   BUDGIE_BACKUP_SCHEDULE: without(scheduleProblem).optional(),
   BUDGIE_TIMEZONE: without(timeZoneProblem).default("UTC"),
   BUDGIE_BACKUP_JITTER_SECONDS: count.min(0).default(0),
+  BUDGIE_BACKUP_RECIPIENTS: z
+    .string()
+    .transform(splitRecipients)
+    .refine(recipients => recipients.every(isRecipient), "must be age public keys")
+    .default([]),
   BUDGIE_KEEP_DAYS: count.min(1).default(7),
   BUDGIE_KEEP_AT_LEAST: count.min(1).default(3),
   BUDGIE_KEEP_WEEKS: count.min(0).default(4),
@@ -61,6 +67,8 @@ export interface AgentSettings {
   /** The same place as the operator wrote it, for what is printed. */
   backupDirShown: string;
   format: BackupFormat;
+  /** The age public keys that what leaves the machine is encrypted to; none: it is sent as it is. */
+  recipients: readonly string[];
   /** When backups are taken by the agent itself; null where the stack has no schedule. */
   schedule: ScheduleSettings | null;
   /** Which backups stay in the directory. */
@@ -136,6 +144,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     backupDir: e.BUDGIE_BACKUP_DIR,
     backupDirShown: e.BUDGIE_BACKUP_DIR_SHOWN ?? e.BUDGIE_BACKUP_DIR,
     format: e.BUDGIE_BACKUP_FORMAT,
+    recipients: e.BUDGIE_BACKUP_RECIPIENTS,
     schedule: scheduleSettings(e),
     keep: {
       days: e.BUDGIE_KEEP_DAYS,

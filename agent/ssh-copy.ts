@@ -1,21 +1,26 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { manifestName } from "./backup-name.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { requireSameGlobals } from "./globals.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import type { Reporter } from "./reporter.ts";
 import type { SshConnection } from "./ssh-connection.ts";
 import { refused, remotePath, sizeOf } from "./ssh-folder.ts";
-import { putNew } from "./ssh-new-file.ts";
+import { type NewFile, putNew } from "./ssh-new-file.ts";
 import { holds } from "./ssh-remote-hash.ts";
 import { receive } from "./ssh-transfer.ts";
+import { textForCopy } from "./store-copy.ts";
 
 /**
- * Copies a backup, and after it its manifest: a copy counts once both are there. What is there already and the same is left
- * as it is, so a run that was cut is finished by the next one. A partial file is started over: to go on with it would mean
- * to read it all back first, to know that its bytes are these, which over most lines takes as long as sending them.
+ * Copies a backup, the roles that belong to it, and last its manifest: a copy counts once that is there. What is there already
+ * and the same is left as it is, so a run that was cut is finished by the next one. A partial file is started over: to go on
+ * with it would mean to read it all back first, to know that its bytes are these, which over most lines takes as long as
+ * sending them.
  *
  * Throws a Stop: storeUnreachable; storeRefused, also when another file has the name; unusableBackup when the file here is
  * not what its manifest says.
@@ -27,13 +32,40 @@ export async function copyBackup(
   report: Reporter,
 ): Promise<void> {
   const name = manifest.file;
+  const { sha256 } = manifest;
   if ((await sizeOf(connection, name)) === null) {
     await requireRecorded(backupFile, manifest, report);
-    await putNew(connection, { ...manifest, name, content: read(backupFile, manifest, "sending", report) });
+    const content = read(backupFile, manifest, "sending", report);
+    await putNew(connection, { ...manifest, name, sha256: () => sha256, content });
   } else if (!(await holds(connection, name, manifest))) {
     throw anotherFile(connection, name);
   }
+  await putGlobals(connection, backupFile, manifest);
   await putManifest(connection, manifest);
+}
+
+/** Whoever removed them here has a backup still, which is copied without. */
+async function putGlobals(connection: SshConnection, backupFile: string, manifest: Manifest): Promise<void> {
+  const content = await readGlobals(backupFile, manifest);
+  const { globals, stack } = manifest;
+  if (!content || !globals) return;
+  const { file: name, bytes, sha256 } = globals;
+  if ((await sizeOf(connection, name)) === null)
+    await putNew(connection, { name, stack, bytes, sha256: () => sha256, content: Readable.from([content]) });
+  else if (!(await holds(connection, name, globals))) throw anotherFile(connection, name);
+}
+
+/** The roles beside a backup; null where there are none. Throws a Stop for others than were recorded. */
+export async function readGlobals(backupFile: string, { globals }: Manifest): Promise<Buffer | null> {
+  if (!globals) return null;
+  const content = await readFile(join(dirname(backupFile), globals.file)).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return null;
+      throw unusable(`${globals.file} cannot be read: ${error.message}`);
+    },
+  );
+  if (content) requireSameGlobals(content, globals, globals.file);
+  return content;
 }
 
 /** Some hundred thousand tables. What is larger is not read into memory. */
@@ -51,27 +83,26 @@ async function putManifest(connection: SshConnection, manifest: Manifest): Promi
   if (!same) throw anotherFile(connection, name);
 }
 
-/** What the manifest here says of other copies is not in it, so that it is the same whenever it is sent. */
-function manifestFile(name: string, manifest: Manifest) {
-  const text = Buffer.from(`${JSON.stringify({ ...manifest, offsite: null, offsiteSsh: null }, null, 2)}\n`);
+function manifestFile(name: string, manifest: Manifest): NewFile {
+  const text = Buffer.from(textForCopy(manifest));
   return {
     name,
     stack: manifest.stack,
     bytes: text.length,
-    sha256: createHash("sha256").update(text).digest("hex"),
+    sha256: () => createHash("sha256").update(text).digest("hex"),
     content: Readable.from([text]),
   };
 }
 
 /** Before a byte is sent, because it would be sent in vain at every run. */
-async function requireRecorded(path: string, manifest: Manifest, report: Reporter): Promise<void> {
+export async function requireRecorded(path: string, manifest: Manifest, report: Reporter): Promise<void> {
   const hash = createHash("sha256");
   for await (const chunk of read(path, manifest, "reading", report)) hash.update(chunk);
   if (hash.digest("hex") === manifest.sha256) return;
   throw unusable(`${manifest.file} is corrupt: its bytes are not those that its manifest recorded`);
 }
 
-async function* read(
+export async function* read(
   path: string,
   { file, bytes }: Manifest,
   label: string,
@@ -100,7 +131,7 @@ function unusable(what: string): Stop {
   );
 }
 
-function anotherFile(connection: SshConnection, name: string): Stop {
+export function anotherFile(connection: SshConnection, name: string): Stop {
   return refused(
     connection,
     `${remotePath(connection, name)} is another file than the one of that name here, and was left as it is`,

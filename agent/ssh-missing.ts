@@ -20,7 +20,9 @@ export function missingCopies(backups: readonly Manifest[], listing: Listing, ta
 export function leftovers(listing: Listing, stack: string): string[] {
   const prefix = partialName(stack, "");
   return [...listing.keys()].filter(
-    name => name.startsWith(prefix) && isBackupName(name.slice(prefix.length).replace(/\.json$/, ".sql")),
+    name =>
+      name.startsWith(prefix) &&
+      isBackupName(name.slice(prefix.length).replace(/\.(json|globals\.sql)$/, ".sql")),
   );
 }
 

@@ -9,7 +9,7 @@ import {
   requireRemoteSpace,
   sync,
 } from "./ssh-folder.ts";
-import { diskWorkMs, type Expected, holds } from "./ssh-remote-hash.ts";
+import { diskWorkMs, holds } from "./ssh-remote-hash.ts";
 import { send } from "./ssh-transfer.ts";
 
 /**
@@ -23,8 +23,11 @@ export function partialName(stack: string, name: string): string {
   return `.partial-${stack}-${name}`;
 }
 
-export interface NewFile extends Expected {
+export interface NewFile {
   name: string;
+  bytes: number;
+  /** Asked for once the content was sent: what is encrypted has another hash each time. */
+  sha256: () => string;
   stack: string;
   content: AsyncIterable<Buffer>;
 }
@@ -35,7 +38,7 @@ export async function putNew(connection: SshConnection, file: NewFile): Promise<
   const partial = partialName(file.stack, file.name);
   try {
     await write(connection, partial, file);
-    if (!(await holds(connection, partial, file))) {
+    if (!(await holds(connection, partial, { bytes: file.bytes, sha256: file.sha256() }))) {
       throw refused(connection, `${remotePath(connection, file.name)} did not arrive as it was sent`);
     }
     await renameToNew(connection, partial, file.name);

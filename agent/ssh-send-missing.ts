@@ -8,6 +8,7 @@ import { humanSize, type Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 import { type SshConnection, withSshConnection } from "./ssh-connection.ts";
 import { copyBackup } from "./ssh-copy.ts";
+import { copyEncrypted } from "./ssh-copy-encrypted.ts";
 import { ensureFolder, listFolder, removeFile } from "./ssh-folder.ts";
 import { type Listing, leftovers, missingCopies, unrecordedCopies } from "./ssh-missing.ts";
 
@@ -78,7 +79,11 @@ async function sendOne(
   const { file, bytes } = manifest;
   try {
     if (manifest.offsiteSsh) await record(settings, file, null);
-    await copyBackup(connection, join(settings.backupDir, file), manifest, report);
+    const path = join(settings.backupDir, file);
+    const { recipients } = settings;
+    await (recipients.length > 0
+      ? copyEncrypted(connection, path, manifest, recipients, report)
+      : copyBackup(connection, path, manifest, report));
     await record(settings, file, { target: outcome.target, at: new Date().toISOString() });
   } catch (error) {
     if (!(error instanceof Stop) || !ONLY_THIS_ONE.includes(error.code)) throw error;

@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { copiableBackups } from "./copiable.ts";
+import { mayBeEncrypted } from "./encryption.ts";
 import type { Manifest } from "./manifest.ts";
-import { objectKeys } from "./object-key.ts";
+import { encryptedKeys, type ObjectKeys, objectKeys } from "./object-key.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { changeOffsiteState, readOffsiteState } from "./offsite-state.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -33,9 +34,9 @@ export async function missingBackups(
     const recorded = copyIn(store, manifest);
     const isListed = Boolean(recorded?.listedAt);
     const there = listed
-      ? thereByListing(listed, objectKeys(store.prefix, manifest), manifest)
-      : { dump: recorded !== null, manifest: isListed, otherBytes: null };
-    if (isListed && there.dump && there.manifest) continue;
+      ? thereByListing(listed, store.prefix, manifest)
+      : { dump: recorded?.key ?? null, globals: isListed, manifest: isListed, otherBytes: null };
+    if (isListed && there.dump !== null && there.manifest) continue;
     missing.push({ manifest, there, whySetAside: await whySetAside(settings, manifest.file, there, listed) });
   }
   return missing;
@@ -52,14 +53,17 @@ export async function setAside(
   await changeOffsiteState(settings, { setAside: [...others, entry] });
 }
 
-function thereByListing(
-  listed: Listed,
-  keys: { dump: string; manifest: string },
-  { bytes }: Manifest,
-): AlreadyThere {
-  const found = listed.get(keys.dump) ?? null;
-  const dump = found === bytes;
-  return { dump, manifest: listed.has(keys.manifest), otherBytes: dump ? null : found };
+/** Encrypted or not: what was sent before budgie:backupRecipients were set, or unset, is a copy all the same. */
+function thereByListing(listed: Listed, prefix: string, manifest: Manifest): AlreadyThere {
+  const [plain, sealed] = [objectKeys(prefix, manifest), encryptedKeys(prefix, manifest)];
+  const { bytes } = manifest;
+  const [plainBytes, sealedBytes] = [listed.get(plain.dump), listed.get(sealed.dump)];
+  const isThere = (kind: keyof ObjectKeys) => listed.has(plain[kind]) || listed.has(sealed[kind]);
+  const others = { globals: isThere("globals"), manifest: isThere("manifest") };
+  if (plainBytes === bytes) return { ...others, dump: plain.dump, otherBytes: null };
+  if (sealedBytes !== undefined && mayBeEncrypted(sealedBytes, bytes))
+    return { ...others, dump: sealed.dump, otherBytes: null };
+  return { ...others, dump: null, otherBytes: plainBytes ?? sealedBytes ?? null };
 }
 
 /** A mark counts until the file changes, or until a listing shows that its key is free. */

@@ -1,11 +1,11 @@
 import { Unconfirmed } from "./checked-put.ts";
+import { encryptedBytes } from "./encryption.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
-import { objectKeys } from "./object-key.ts";
 import { type ObjectStore, openWriter, shownPlace } from "./object-store.ts";
 import { listObjects } from "./remote-objects.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { AgentSettings, OffsiteSettings } from "./settings.ts";
-import { sendBackup } from "./store-copy.ts";
+import { keysFor, sendBackup } from "./store-copy.ts";
 import { type MissingBackup, missingBackups, setAside } from "./store-missing.ts";
 
 /** How sending to the object store came out. */
@@ -53,8 +53,12 @@ export async function sendMissingToStore(
       outcome.failure ??= failure;
       if (failure) continue;
       outcome.sent.push(next.manifest.file);
-      const keys = objectKeys(store.prefix, next.manifest);
-      listed?.set(keys.dump, next.manifest.bytes).set(keys.manifest, 0);
+      const { recipients } = settings;
+      const keys = keysFor(store.prefix, next.manifest, recipients);
+      const { bytes } = next.manifest;
+      const sentBytes = recipients.length > 0 ? await encryptedBytes(recipients, bytes) : bytes;
+      if (!next.there.dump) listed?.set(keys.dump, sentBytes);
+      listed?.set(keys.globals, 0).set(keys.manifest, 0);
     }
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
@@ -85,7 +89,8 @@ async function sendOrSetAside(
     return null;
   } catch (error) {
     if (!isOwnFault(error)) throw error;
-    const key = error instanceof Unconfirmed ? error.key : objectKeys(store.prefix, manifest).dump;
+    const key =
+      error instanceof Unconfirmed ? error.key : keysFor(store.prefix, manifest, settings.recipients).dump;
     await setAside(settings, file, { key, why: error.message.replace(/\.$/, "") });
     return error;
   }

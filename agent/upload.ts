@@ -4,6 +4,7 @@ import {
   CreateMultipartUploadCommand,
 } from "@aws-sdk/client-s3";
 import { bare, putChecked, type ReceivedPart, requireComposed, uploadPartChecked } from "./checked-put.ts";
+import { openEncrypting } from "./encrypting-reader.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { type LocalFile, openProven, type ProvenReader } from "./proven-reader.ts";
 import type { Progress } from "./reporter.ts";
@@ -22,8 +23,8 @@ export interface Stored {
 }
 
 /**
- * Sends a file under a key that nothing has yet, with memory that does not grow with it. An object that is there already
- * counts as sent: its key holds the content's hash.
+ * Sends a file under a key that nothing has yet, with memory that does not grow with it; encrypted where there are recipients.
+ * An object that is there already counts as sent: its key holds the content's hash.
  *
  * Nothing appears under the key before every byte was read, hashed, found to be what `file` says, and confirmed by the
  * store. Throws a Stop for a file that is not what it was, and for a store that fails; what was sent of it is discarded.
@@ -34,9 +35,10 @@ export async function upload(
   file: LocalFile,
   progress: Progress,
   signal: AbortSignal,
+  recipients: readonly string[] = [],
 ): Promise<Stored> {
   for (let attempt = 1; ; attempt++) {
-    const reader = await openProven(file);
+    const reader = await (recipients.length > 0 ? openEncrypting(file, recipients) : openProven(file));
     try {
       return await uploadOnce({ store, key, reader, progress, signal });
     } catch (error) {
@@ -50,13 +52,13 @@ export async function upload(
   }
 }
 
-/** Puts a small text under a key that nothing has yet; one that is there already counts as put. */
-export async function putText(store: ObjectStore, key: string, text: string): Promise<void> {
+/** Puts a small text, or its encryption, under a key that nothing has yet; one that is there already counts as put. */
+export async function putText(store: ObjectStore, key: string, text: string | Buffer): Promise<void> {
   try {
     await putChecked(store.client, {
       ...target(store, key),
-      Body: Buffer.from(text),
-      ContentType: "application/json",
+      Body: Buffer.from(text as string),
+      ContentType: typeof text === "string" ? "application/json" : "application/octet-stream",
       IfNoneMatch: "*",
     });
   } catch (error) {

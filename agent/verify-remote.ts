@@ -1,10 +1,11 @@
 import { Readable } from "node:stream";
 import type { BackupFormat } from "./backup-format.ts";
 import { formatOf } from "./backup-name.ts";
-import { download } from "./download.ts";
 import { inspectStream, requireWhole } from "./dump-file.ts";
 import type { DumpKind } from "./dump-kind.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { fetchContent } from "./fetch-content.ts";
+import { fetchGlobals } from "./fetch-globals.ts";
 import { totalRows } from "./manifest.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { refuse } from "./refuse.ts";
@@ -14,6 +15,7 @@ import {
   latestRemote,
   listRemote,
   type RemoteEntry,
+  requireOpened,
   type WholeEntry,
 } from "./remote-catalogue.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
@@ -44,6 +46,7 @@ export async function verifyRemote(
   report: Reporter,
 ): Promise<Verified[]> {
   const entries = await listRemote(store, settings.stack);
+  if (which === "all" || which === "sample") requireOpened(entries, store);
   const results: Verified[] = [];
   for (const entry of choose(entries, which, store)) {
     if (isWhole(entry)) results.push(await verifyOne(store, entry, report));
@@ -65,13 +68,14 @@ async function verifyOne(store: ObjectStore, entry: WholeEntry, report: Reporter
   const { name, key, manifest } = entry;
   const shown = `${store.shown}/${key}`;
   const progress = report.progress("reading", manifest.bytes);
-  const source = Readable.from(download(store, entry), { objectMode: false });
+  const source = Readable.from(fetchContent(store, entry), { objectMode: false });
   try {
     const stream = { source, kind: KINDS[formatOf(manifest.file) ?? "sql"], shown };
     const dump = await inspectStream(stream, progress).finally(() => progress.end());
     requireWhole(dump, shown, manifest);
     if (dump.sha256 !== manifest.sha256)
       throw refuse(`${shown} is corrupt: its bytes are not those that its manifest recorded`);
+    await fetchGlobals(store, entry);
     const { tables } = dump.fingerprint;
     report.done(
       `${name}: ${tables.length} tables, ${totalRows(tables)} rows, ${humanSize(dump.bytes)}, all as recorded`,

@@ -3,6 +3,7 @@ import { findBackup } from "./backup-source.ts";
 import { listBackups } from "./catalogue.ts";
 import { inspectDump, requireWhole } from "./dump-file.ts";
 import { Stop } from "./exit-codes.ts";
+import { requireGlobals } from "./globals.ts";
 import { type Manifest, totalRows } from "./manifest.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -38,6 +39,7 @@ async function verifyOne(
   try {
     const dump = await inspectDump(path, shown, progress);
     requireWhole(dump, shown, manifest);
+    await requireGlobals(path, manifest);
     progress.end();
     const { tables } = dump.fingerprint;
     const said = `${tables.length} tables, ${totalRows(tables)} rows, ${humanSize(dump.bytes)}`;

@@ -4,6 +4,7 @@ import type { Stack } from "./stack-containers.ts";
 export interface BackupDatabaseOptions {
   format?: string;
   reason?: string;
+  rolePasswords?: boolean;
   json?: boolean;
 }
 
@@ -12,6 +13,7 @@ export function backupDatabase(stack: Stack, options: BackupDatabaseOptions): Pr
   const args = ["backup"];
   if (options.format) args.push("--format", options.format);
   if (options.reason) args.push("--reason", options.reason);
+  if (options.rolePasswords) args.push("--role-passwords");
   if (options.json) args.push("--json");
   return runAgent(stack, { args });
 }

@@ -27,6 +27,8 @@ const json = new Option(
   "--json",
   "print one JSON value on standard output, and everything else on standard error",
 );
+const identity = () =>
+  new Option("--identity <file>", "where the private key is that opens encrypted copies, on this machine");
 const services = () =>
   new Argument("[service...]", "which containers; all when none is named")
     .choices(Object.keys(SERVICES))
@@ -56,6 +58,7 @@ program
   .addOption(
     new Option("--format <format>", "how it is written; as configured when not said").choices(BACKUP_FORMATS),
   )
+  .option("--role-passwords", "with the roles' passwords, hashed, in the file of roles beside it")
   .addOption(json)
   .action(async options => finish(await backupDatabase(await stack(), options)));
 
@@ -63,6 +66,7 @@ program
   .command("list")
   .description("show the backups, newest first")
   .option("--remote", "the ones in the bucket instead of the backup directory's")
+  .addOption(identity())
   .addOption(json)
   .action(async options => finish(await listBackups(await stack(), options)));
 
@@ -76,6 +80,7 @@ program
   .command("pull")
   .description("bring a backup from the bucket into the backup directory, and compare it with its manifest")
   .argument("<backup>", "a backup's name, or `latest`")
+  .addOption(identity())
   .addOption(json)
   .action(async (backup: string, options) => finish(await pullBackup(await stack(), backup, options)));
 
@@ -87,6 +92,7 @@ program
     "a backup's name, `latest`, or `all`; when not said, `latest`, and of the bucket a sample",
   )
   .option("--remote", "read it back from the bucket")
+  .addOption(identity())
   .addOption(json)
   .action(async (backup: string | undefined, options) =>
     finish(await verifyBackups(await stack(), backup, options)),
@@ -97,6 +103,7 @@ program
   .description("prove a backup: restore it into a throw-away server, dump it again, compare every byte")
   .argument("[backup]", "a backup's name, or `latest`", "latest")
   .addOption(new Option("--from <place>", "prove the copy in the bucket").choices(["s3"]))
+  .addOption(identity())
   .addOption(json)
   .action(async (backup: string, options) => finish(await drillBackup(await stack(), backup, options)));
 
@@ -108,6 +115,7 @@ program
   .option("--from-stack <name>", "allow a backup of this other stack")
   .option("--undo", "swap back what the last restore replaced")
   .option("-y, --yes", "restart the backend afterwards without asking")
+  .addOption(identity())
   .addOption(json)
   .action(async (backup: string | undefined, options) =>
     finish(await restoreDatabase(await stack(), backup, options)),

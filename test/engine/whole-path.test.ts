@@ -49,7 +49,7 @@ it("a household's data outlives restarts, a bad change, destroy and up", async (
 
   const backup = await budgie("backup");
   expect(backup).toMatch(/\[✓\] Backup created successfully! \(Size: [\d.]+K\)\n\[i\] Total backups: 1$/);
-  const [file = ""] = (await readdir(stack.backupDir)).filter(name => name.endsWith(".sql"));
+  const [file = ""] = (await readdir(stack.backupDir)).filter(name => /\d\.sql$/.test(name));
   expect(((await stat(join(stack.backupDir, file))).mode & 0o777).toString(8)).toBe("600");
   expect((await stat(join(stack.backupDir, file))).uid).toBe((await stat(stack.backupDir)).uid);
   await budgie("verify");

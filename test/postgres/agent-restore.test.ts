@@ -168,7 +168,7 @@ they are';
     await agent.exec([
       "sh",
       "-c",
-      `cd /backups && for f in *.sql *.sql.gz; do [ -e $(basename $f .sql).json ] || [ -e $(basename $f .sql.gz).json ] || rm $f; done`,
+      `cd /backups && for f in budgie_???????????????.sql *.sql.gz; do [ -e $(basename $f .sql).json ] || [ -e $(basename $f .sql.gz).json ] || rm $f; done`,
     ]);
     const fine = await agent.run(["status"]);
     expect(fine.code, fine.stdout).toBe(EXIT.done);

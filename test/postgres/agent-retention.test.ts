@@ -34,14 +34,17 @@ describe("backups that go and stay", () => {
     const verdicts: { name: string; keep: boolean; reason: string }[] = JSON.parse(stdout);
     return new Map(verdicts.map(({ name, keep, reason }) => [name, { keep, reason }]));
   };
-  const here = async () => (await readdir(agent.directory)).filter(name => name.endsWith(".sql")).sort();
+  const here = async () => (await readdir(agent.directory)).filter(name => /\d\.sql$/.test(name)).sort();
 
   /** The backup as if it had been taken at that time. */
   const copyAs = async (source: Manifest, at: string) => {
     const stem = `budgie_${at.replaceAll("-", "")}_020000`;
     const time = `${at}T02:00:00.000Z`;
     const manifest = { ...source, file: `${stem}.sql`, startedAt: time, finishedAt: time };
-    await copyFile(join(agent.directory, source.file), join(agent.directory, `${stem}.sql`));
+    for (const ending of ["sql", "globals.sql"]) {
+      const from = source.file.replace("sql", ending);
+      await copyFile(join(agent.directory, from), join(agent.directory, `${stem}.${ending}`));
+    }
     await writeFile(join(agent.directory, `${stem}.json`), JSON.stringify(manifest));
     return `${stem}.sql`;
   };

@@ -7,7 +7,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { manifestName } from "../../agent/backup-name.ts";
 import { EXIT } from "../../agent/exit-codes.ts";
 import type { Manifest } from "../../agent/manifest.ts";
+import { encryptedKeys } from "../../agent/object-key.ts";
 import { fingerprint, parseHostKey } from "../../agent/ssh-host-key.ts";
+import { makeAgeKey } from "../support/age-program.ts";
 import {
   partialBytes,
   type Sender,
@@ -30,7 +32,11 @@ let folders = 0;
 const newTarget = (of: TestSshd): Target => ({ ...of, folder: join(of.folder, `copies ${++folders}`) });
 
 const namesThere = async () => (await readdir(target.folder).catch(() => [])).sort();
-const namesOf = ({ file }: Manifest) => [manifestName(file) as string, file];
+const namesOf = ({ file, globals }: Manifest) => [
+  manifestName(file) as string,
+  file,
+  ...(globals ? [globals.file] : []),
+];
 const pathThere = (name: string) => join(target.folder, name);
 const pathHere = (name: string) => join(sender.agent.directory, name);
 
@@ -101,6 +107,42 @@ describe.each([
     expectCode(second, EXIT.done);
     expect(second.sent).toEqual([]);
     expect(await footprint()).toEqual(before);
+  });
+
+  it("encrypted to an age key, are whole, opened by age itself, and not sent twice", async () => {
+    const key = await makeAgeKey();
+    try {
+      const backup = await sender.backup();
+      const large = await sender.plant(3 * MB + 1);
+      const first = await sender.send(target, [key.recipient]);
+      expectCode(first, EXIT.done);
+      const names = encryptedKeys("", backup);
+      const ofLarge = encryptedKeys("", large);
+      expect(await namesThere()).toEqual([...Object.values(names), ofLarge.dump, ofLarge.manifest].sort());
+      for (const { file, sealed } of [
+        { file: backup.file, sealed: names.dump },
+        { file: backup.globals?.file ?? "", sealed: names.globals },
+        { file: large.file, sealed: ofLarge.dump },
+      ]) {
+        const opened = await key.decrypt(await readFile(pathThere(sealed)));
+        expect(opened.equals(await readFile(pathHere(file))), file).toBe(true);
+      }
+      const manifest = JSON.parse((await key.decrypt(await readFile(pathThere(names.manifest)))).toString());
+      expect(manifest).toMatchObject({ file: backup.file, sha256: backup.sha256, offsiteSsh: null });
+
+      const before = await Promise.all(
+        (await namesThere()).map(async name => (await stat(pathThere(name))).ino),
+      );
+      const second = await sender.send(target, [key.recipient]);
+      expectCode(second, EXIT.done);
+      expect(second.sent).toEqual([]);
+      await rm(pathThere(names.manifest));
+      const third = await sender.send(target, [key.recipient]);
+      expect(third.sent).toEqual([backup.file]);
+      expect(before).toContain((await stat(pathThere(names.dump))).ino);
+    } finally {
+      await key.remove();
+    }
   });
 
   it("that were cut on the way are not there, and the next run completes them", async () => {

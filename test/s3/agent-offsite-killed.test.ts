@@ -45,7 +45,7 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
       const { sha256 } = JSON.parse(await bucket.text(key));
       expect(await sha256Of(bucket.text(key.replace(".json", ".sql")))).toBe(sha256);
     }
-    for (const name of (await readdir(agent.directory)).filter(file => /^budgie_.*\.sql$/.test(file))) {
+    for (const name of (await readdir(agent.directory)).filter(file => /^budgie_\d+_\d+\.sql$/.test(file))) {
       const text = await readFile(join(agent.directory, name), "utf8");
       expect(text, name).toContain("-- PostgreSQL database dump complete");
     }
@@ -198,7 +198,7 @@ describe("the disk of the backups while a copy is fetched", () => {
     const filled = new Promise<void>(resolve => {
       fill = resolve;
     });
-    const met = faults.disturb(/^GET .*\.sql/, { stallAnswerAfter: 2 * MB, until: filled }, 1);
+    const met = faults.disturb(/^GET .*-[0-9a-f]{12}\.sql/, { stallAnswerAfter: 2 * MB, until: filled }, 1);
     const pulling = agent.runAsReader(["pull", "latest"], bucket.reader);
     await met;
     await agent.exec(["dd", "if=/dev/zero", "of=/backups/somebody-elses", "bs=1M", "count=45"]);

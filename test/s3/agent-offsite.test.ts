@@ -67,7 +67,8 @@ describe("copies of the backups in an object store", () => {
   it("a backup is in the bucket when `backup` ends, whole, with a key that may only add", async () => {
     const { file, sha256, offsite } = await backup();
     const stem = `test/${file.replace(".sql", "")}-${sha256.slice(0, 12)}`;
-    expect(await bucket.keys()).toEqual([`${stem}.json`, `${stem}.sql`]);
+    expect(await bucket.keys()).toEqual([`${stem}.globals.sql`, `${stem}.json`, `${stem}.sql`]);
+    expect(await bucket.text(`${stem}.globals.sql`)).toContain("CREATE ROLE budgie_user");
     expect(await bucket.text(`${stem}.sql`)).toBe(await readFile(local(file), "utf8"));
     expect(JSON.parse(await bucket.text(`${stem}.json`))).toMatchObject({ sha256, offsite: null });
     expect(offsite).toMatchObject({ store: `${minio.endpoint}/${bucket.bucket}`, key: `${stem}.sql` });
@@ -106,8 +107,7 @@ describe("copies of the backups in an object store", () => {
 
   it("`pull` fetches one backup with its manifest, and says so when it is here already", async () => {
     const { file, sha256 } = await backup();
-    const names = [local(file), local(file.replace(".sql", ".json"))];
-    for (const name of names) await rm(name);
+    for (const ending of [".sql", ".globals.sql", ".json"]) await rm(local(file.replace(".sql", ending)));
     const first = await asReader("pull", file, "--json");
     expect(first.code, first.stderr).toBe(EXIT.done);
     expect(JSON.parse(first.stdout)).toMatchObject({ name: file, wasHere: false });
@@ -128,7 +128,7 @@ describe("copies of the backups in an object store", () => {
       name: `${minio.endpoint}/${bucket.bucket}/${key}`,
       outcome: "good",
     });
-    expect((await readdir(agent.directory)).filter(name => /\.sql$|drill\.json$/.test(name))).toEqual([]);
+    expect((await readdir(agent.directory)).filter(name => /\d\.sql$|drill\.json$/.test(name))).toEqual([]);
 
     // Of the same length: only the bytes tell.
     const dump = await bucket.text(key);
@@ -214,7 +214,7 @@ describe("copies of the backups in an object store", () => {
     expect(code).toBe(EXIT.unusableBackup);
     expect(stdout).toContain(`${key} is corrupt`);
     await rm(local(file));
-    await rm(local(file.replace(".sql", ".json")));
+    for (const ending of [".globals.sql", ".json"]) await rm(local(file.replace(".sql", ending)));
     const pulled = await asReader("pull", file);
     expect(pulled.code).toBe(EXIT.unusableBackup);
     expect((await readdir(agent.directory)).filter(name => /budgie_/.test(name))).toEqual([]);
@@ -227,6 +227,22 @@ describe("copies of the backups in an object store", () => {
     await rm(local(file));
     expect((await asReader("pull", file)).code).toBe(EXIT.done);
     expect((await agent.run(["verify", file])).code).toBe(EXIT.done);
+  });
+
+  it("roles that are not in the bucket as they were recorded are found, and a backup is fetched without them", async () => {
+    const { file, offsite } = await backup();
+    const globals = (offsite?.key ?? "").replace(".sql", ".globals.sql");
+    await bucket.put(globals, `${await bucket.text(globals)}ALTER ROLE budgie_user SUPERUSER;\n`);
+    const verified = await asReader("verify", "--remote", file);
+    expect(verified.code).toBe(EXIT.unusableBackup);
+    expect(verified.stdout).toContain(`${globals} is corrupt`);
+    await agent.clear();
+    const pulled = await asReader("pull", file);
+    expect(pulled.code, pulled.stderr).toBe(EXIT.done);
+    expect(pulled.stdout).toContain("The backup is fetched without it");
+    expect(await readdir(agent.directory)).not.toContain(file.replace(".sql", ".globals.sql"));
+    await bucket.remove(globals);
+    expect((await asReader("list", "--remote")).stdout).not.toContain("does not count");
   });
 
   it("a bucket that was emptied behind the agent's back is filled again", async () => {
@@ -262,8 +278,8 @@ describe("copies of the backups in an object store", () => {
     const { code, stdout } = await agent.run(["push", "--json"]);
     expect(code).toBe(EXIT.done);
     expect(JSON.parse(stdout).store).toMatchObject({ sent: [], missing: [] });
-    expect(others.before).toHaveLength(2);
-    expect(await bucket.keys()).toHaveLength(4);
+    expect(others.before).toHaveLength(3);
+    expect(await bucket.keys()).toHaveLength(6);
   });
 
   it("a rotten file is not sent, is named, and keeps no other from being sent", async () => {
@@ -272,7 +288,8 @@ describe("copies of the backups in an object store", () => {
     for (const { file, offsite } of [rotten, good]) {
       await rewrite(file, { offsite: null });
       await bucket.remove(offsite?.key ?? "");
-      await bucket.remove((offsite?.key ?? "").replace(".sql", ".json"));
+      for (const ending of [".globals.sql", ".json"])
+        await bucket.remove((offsite?.key ?? "").replace(".sql", ending));
     }
     const text = await readFile(local(rotten.file), "utf8");
     await writeFile(local(rotten.file), text.replace("entries", "entriez"));

@@ -28,8 +28,8 @@ export type Sent = CommandResult & Partial<SshOutcome> & { peakMemoryBytes?: num
 
 export interface Sender {
   agent: TestAgent;
-  /** Sends what is missing there, in the agent's container. */
-  send(target: Target): Promise<Sent>;
+  /** Sends what is missing there, in the agent's container, encrypted to these public keys when there are any. */
+  send(target: Target, recipients?: readonly string[]): Promise<Sent>;
   /** Ends that program as kill -9 does, and its container's other processes not. */
   killSend(): Promise<void>;
   /** Takes a backup. */
@@ -73,11 +73,12 @@ export async function startSender(): Promise<Sender> {
     backup,
     manifest,
     clear,
-    send: async target => {
+    send: async (target, recipients = []) => {
       await give(agent, KEY_FILE, target.userKey);
       const result = await agent.exec([
         "env",
         ...environment(target),
+        `BUDGIE_BACKUP_RECIPIENTS=${recipients.join(" ")}`,
         "sh",
         "-c",
         `echo $$ > ${PID_FILE}; exec node ${PROGRAM}`,
@@ -98,6 +99,7 @@ export async function startSender(): Promise<Sender> {
         sha256,
         contentBytes: bytes,
         contentSha256: sha256,
+        globals: null,
       });
       await writeFile(join(agent.directory, manifestName(file) as string), text);
       return manifest(file);

@@ -46,6 +46,8 @@ export interface TestAgent {
   runAsReader(args: readonly string[], reader: StoreCredentials): Promise<CommandResult>;
   /** Gives the agent credentials that may read, for one command; returns what to name with --reader. */
   keepReader(reader: StoreCredentials): Promise<string>;
+  /** Gives the agent the private key for one command; returns what to name with --identity. */
+  keepIdentity(identity: Buffer): Promise<string>;
   /** From now on the agent has these credentials to send with. */
   giveWriter(writer: StoreCredentials): Promise<void>;
   /** Empties the backup directory, hidden files and records included. */
@@ -141,10 +143,16 @@ export async function startAgent(
     if (kept.code !== 0) throw new Error(`the reader was not kept: ${kept.stderr}`);
     return kept.stdout.trim();
   };
+  const keepIdentity = async (identity: Buffer) => {
+    const kept = await exec(["budgie-agent", "keep-identity"], identity);
+    if (kept.code !== 0) throw new Error(`the identity was not kept: ${kept.stderr}`);
+    return kept.stdout.trim();
+  };
   return {
     container,
     directory,
     exec,
+    keepIdentity,
     start: args => start(container, args),
     killed: (args, moment) => runAndKill(container, args, moment),
     run: (args, stdin) => exec(["budgie-agent", ...args], stdin),

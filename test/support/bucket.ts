@@ -20,6 +20,7 @@ export interface TestBucket {
   /** Every key, sorted. */
   keys(): Promise<string[]>;
   text(key: string): Promise<string>;
+  bytes(key: string): Promise<Buffer>;
   /** Overwrites or adds, as nobody who has only the writer's key can. */
   put(key: string, body: string | Buffer): Promise<void>;
   remove(key: string): Promise<void>;
@@ -62,6 +63,10 @@ export async function makeBucket(minio: TestMinio, prefix = "test/"): Promise<Te
     text: async Key => {
       const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
       return (await Body?.transformToString()) ?? "";
+    },
+    bytes: async Key => {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
+      return Buffer.from((await Body?.transformToByteArray()) ?? []);
     },
     put: async (Key, Body) => void (await s3.send(new PutObjectCommand({ Bucket, Key, Body }))),
     unfinishedUploads: async () => {

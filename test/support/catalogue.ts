@@ -29,6 +29,7 @@ export function takenAt(
     databaseBytes: 5000,
     roles: [],
     extensions: [],
+    globals: null,
     tables: [],
     offsite: null,
     offsiteSsh: null,

@@ -32,7 +32,15 @@ export async function makeLargeBackup(dump: string, directory: string, size: num
   out.end();
   await once(out, "close");
   const sha256 = hash.digest("hex");
-  const large = { ...manifest, file: name, bytes, sha256, contentBytes: bytes, contentSha256: sha256 };
+  const large = {
+    ...manifest,
+    file: name,
+    bytes,
+    sha256,
+    contentBytes: bytes,
+    contentSha256: sha256,
+    globals: null,
+  };
   await writeFile(join(directory, name.replace(".sql", ".json")), JSON.stringify(large));
   return name;
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { requireComposed } from "../../agent/checked-put.ts";
 import { EXIT, Stop } from "../../agent/exit-codes.ts";
-import { manifestKeyBeside, objectKeys, parseObjectName } from "../../agent/object-key.ts";
+import { encryptedKeys, manifestKeyBeside, objectKeys, parseObjectName } from "../../agent/object-key.ts";
 import { shownPlace } from "../../agent/object-store.ts";
 import { explainStoreError, isAlreadyThere } from "../../agent/store-errors.ts";
 import { planParts } from "../../agent/upload.ts";
@@ -16,6 +16,7 @@ describe("the keys of a backup's two objects", () => {
   it("hold its name and the beginning of its hash", () => {
     expect(objectKeys("dev/", { file: "budgie_20261122_140000.sql", sha256 })).toEqual({
       dump: "dev/budgie_20261122_140000-4f2a9c01d3e7.sql",
+      globals: "dev/budgie_20261122_140000-4f2a9c01d3e7.globals.sql",
       manifest: "dev/budgie_20261122_140000-4f2a9c01d3e7.json",
     });
     expect(objectKeys("dev/", { file: "budgie_20261122_140000.sql.gz", sha256 }).dump).toBe(
@@ -30,6 +31,17 @@ describe("the keys of a backup's two objects", () => {
       hash: "4f2a9c01d3e7",
       kind: "sql.gz",
     });
+  });
+
+  it("end with .age where their content is encrypted, and name the same backup", () => {
+    const manifest = { file: "budgie_20261122_140000.dump", sha256 };
+    expect(encryptedKeys("dev/", manifest)).toEqual({
+      dump: "dev/budgie_20261122_140000-4f2a9c01d3e7.dump.age",
+      globals: "dev/budgie_20261122_140000-4f2a9c01d3e7.globals.sql.age",
+      manifest: "dev/budgie_20261122_140000-4f2a9c01d3e7.json.age",
+    });
+    expect(parseObjectName("budgie_20261122_140000-4f2a9c01d3e7.dump.age")).toMatchObject({ kind: "dump" });
+    expect(manifestKeyBeside("old/x.sql.age")).toBe("old/x.json.age");
   });
 
   it.each(["budgie_20261122_140000.sql", "notes.txt", "wal/000000010000000000000001"])(

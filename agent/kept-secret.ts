@@ -1,0 +1,36 @@
+import { randomBytes } from "node:crypto";
+import { open, readdir, readFile, unlink } from "node:fs/promises";
+import { join } from "node:path";
+
+/** In memory, never on a disk. */
+const DIRECTORY = "/dev/shm";
+const NAME = /^budgie-(reader|identity)-[0-9a-f]{32}$/;
+
+export type SecretKind = "reader" | "identity";
+
+/** Keeps a secret for the one command that follows, and returns the path to tell that command. */
+export async function keepSecret(kind: SecretKind, secret: string): Promise<string> {
+  const path = join(DIRECTORY, `budgie-${kind}-${randomBytes(16).toString("hex")}`);
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(secret);
+  } finally {
+    await file.close();
+  }
+  return path;
+}
+
+/** Reads and deletes what was kept: it serves once. null when it is not there. */
+export async function takeSecret(kind: SecretKind, path: string): Promise<string | null> {
+  const name = path.startsWith(`${DIRECTORY}/`) ? path.slice(DIRECTORY.length + 1) : "";
+  const kept = NAME.exec(name)?.[1] === kind ? await readFile(path, "utf8").catch(() => null) : null;
+  if (kept !== null) await unlink(path);
+  return kept;
+}
+
+/** Deletes what a command that was killed before it began has left. */
+export async function removeLeftoverSecrets(): Promise<void> {
+  for (const name of await readdir(DIRECTORY).catch(() => [])) {
+    if (NAME.test(name)) await unlink(join(DIRECTORY, name)).catch(() => undefined);
+  }
+}
