@@ -60,6 +60,7 @@ const agent = new BackupAgent(
     backupDirShown: settings.backupDir,
     format: settings.backupFormat,
     policy: settings.backupPolicy,
+    recipients: settings.backupRecipients,
     destroyGraceSeconds,
     databaseMemoryMegabytes: settings.databaseMemoryMegabytes,
     bucket,

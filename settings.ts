@@ -58,6 +58,8 @@ export interface Settings {
   backupDir: string;
   backupFormat: BackupFormat;
   backupPolicy: BackupPolicy;
+  /** The age public keys that copies are encrypted to; none: they are sent as they are. */
+  backupRecipients: readonly string[];
   engineHost: string | undefined;
   destroyGraceSeconds: number;
   databaseMemoryMegabytes: number;
@@ -254,6 +256,7 @@ function toSettings(values: Values, stack: string): Settings {
     backupDir: values.backupDir,
     backupFormat: values.backupFormat,
     backupPolicy: toBackupPolicy(values),
+    backupRecipients: values.backupRecipients ?? [],
     engineHost: values.engineHost,
     destroyGraceSeconds: values.destroyGraceSeconds,
     databaseMemoryMegabytes: values.databaseMemoryMegabytes,
@@ -279,7 +282,11 @@ function asSecret(value: string | undefined): pulumi.Output<string> | undefined 
 }
 
 function wrongValue(name: SettingName, raw: string | undefined, configuration: Configuration): Problem {
-  const hidden = definitionOf[name].secret || configuration.isSecret(`${NAMESPACE}:${name}`);
+  // A private key in the wrong place is no less private.
+  const hidden =
+    definitionOf[name].secret ||
+    configuration.isSecret(`${NAMESPACE}:${name}`) ||
+    /AGE-SECRET-KEY-|PRIVATE KEY/i.test(raw ?? "");
   const is =
     raw === undefined || raw === ""
       ? "is not set"

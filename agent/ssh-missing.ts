@@ -1,5 +1,7 @@
 import { isBackupName, manifestName } from "./backup-name.ts";
+import { mayBeEncrypted } from "./encryption.ts";
 import type { Manifest } from "./manifest.ts";
+import { encryptedKeys, parseObjectName } from "./object-key.ts";
 import { partialName } from "./ssh-new-file.ts";
 
 /** Every name in the folder on the server, with its size in bytes. */
@@ -20,12 +22,20 @@ export function missingCopies(backups: readonly Manifest[], listing: Listing, ta
 export function leftovers(listing: Listing, stack: string): string[] {
   const prefix = partialName(stack, "");
   return [...listing.keys()].filter(
-    name =>
-      name.startsWith(prefix) &&
-      isBackupName(name.slice(prefix.length).replace(/\.(json|globals\.sql)$/, ".sql")),
+    name => name.startsWith(prefix) && isCopysName(name.slice(prefix.length)),
   );
 }
 
-function isListed({ file, bytes }: Manifest, listing: Listing): boolean {
-  return listing.get(file) === bytes && listing.has(manifestName(file) as string);
+/** Of a dump, its roles or its manifest, encrypted or not. */
+function isCopysName(name: string): boolean {
+  return isBackupName(name.replace(/\.(json|globals\.sql)$/, ".sql")) || parseObjectName(name) !== null;
+}
+
+/** Encrypted or not: what was copied before budgie:backupRecipients were set, or unset, is a copy all the same. */
+function isListed(manifest: Manifest, listing: Listing): boolean {
+  const { file, bytes } = manifest;
+  const sealed = encryptedKeys("", manifest);
+  const isPlain = listing.get(file) === bytes && listing.has(manifestName(file) as string);
+  const isSealed = mayBeEncrypted(listing.get(sealed.dump) ?? 0, bytes) && listing.has(sealed.manifest);
+  return isPlain || isSealed;
 }

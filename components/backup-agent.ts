@@ -22,6 +22,8 @@ export interface BackupAgentArgs {
   backupDirShown: string;
   format: BackupFormat;
   policy: BackupPolicy;
+  /** The age public keys that copies are encrypted to. */
+  recipients: readonly string[];
   /** How many seconds a backup that is being written gets to end. */
   destroyGraceSeconds: number;
   databaseMemoryMegabytes: number;
@@ -109,6 +111,7 @@ function createContainer(
         `BUDGIE_BACKUP_DIR_SHOWN=${args.backupDirShown}`,
         `BUDGIE_BACKUP_FORMAT=${args.format}`,
         ...policyOf(args.policy),
+        ...(args.recipients.length === 0 ? [] : [`BUDGIE_BACKUP_RECIPIENTS=${args.recipients.join(" ")}`]),
         ...offsite.envs,
       ],
       uploads: [

@@ -41,6 +41,7 @@ export function offsiteContradictions(values: Partial<OffsiteValues>): Problem[]
     ...ofTheStore(values),
     ...together(values, WRITER),
     ...together(values, SSH),
+    ...ofTheRecipients(values),
     ...ofTheTransition(values),
     ...ofTheLock(values),
     ...ofTheProfile(values),
@@ -74,6 +75,18 @@ function together(values: Partial<OffsiteValues>, names: readonly Name[]): Probl
       what: `${NAMESPACE}:${present} is set, but ${NAMESPACE}:${name}, which it belongs to, is not.`,
       type: setCommand(name, offsiteDefinitions[name]),
     }));
+}
+
+/** Only what leaves is encrypted: drills restore what is here without the private key. */
+function ofTheRecipients(values: Partial<OffsiteValues>): Problem[] {
+  const { backupRecipients, objectStore, offsiteSsh } = values;
+  if (backupRecipients === undefined || objectStore !== "none" || offsiteSsh !== undefined) return [];
+  return [
+    {
+      what: `${NAMESPACE}:backupRecipients is set, and does nothing while ${NAMESPACE}:objectStore is none and ${NAMESPACE}:offsiteSsh is not set.`,
+      type: removeCommand("backupRecipients"),
+    },
+  ];
 }
 
 function ofTheTransition(values: Partial<OffsiteValues>): Problem[] {

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { isRecipient, splitRecipients } from "../agent/age-recipient.ts";
 import {
   boolean,
   imageName,
@@ -162,6 +163,16 @@ export const offsiteDefinitions = {
     schema: optional(integer(1, 3650), "0"),
     allowed: "a whole number of days from 1 to 3650, or 0 for no object lock",
     example: "30",
+  },
+  backupRecipients: {
+    schema: optional(
+      z
+        .string()
+        .transform(splitRecipients)
+        .refine(recipients => recipients.length > 0 && recipients.every(isRecipient)),
+    ),
+    allowed: "age public keys (age1…, as age-keygen prints them), separated by spaces, or nothing",
+    example: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
   },
   offsiteSsh: {
     schema: optional(

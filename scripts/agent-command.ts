@@ -1,6 +1,7 @@
 import { PassThrough, type Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { handOverReader, readerCredentials } from "./bucket-reader.ts";
+import { handOverIdentity } from "./identity-file.ts";
 import { runInContainer } from "./run-in-container.ts";
 import { containerOf, type Stack } from "./stack-containers.ts";
 
@@ -10,6 +11,8 @@ export interface AgentCommand {
   stdin?: Readable;
   /** Whether the command reads the bucket, which the agent by itself may not, or could make use of doing so. */
   readsBucket?: "always" | "when credentials are known";
+  /** A file on this machine with the private key that opens encrypted copies. */
+  identityFile?: string | undefined;
 }
 
 /** Runs a command of the backup agent as if it ran here: its output, its progress bar, Ctrl-C and exit code pass through. */
@@ -54,8 +57,12 @@ export async function askAgent(
   return { code, stdout: await collected };
 }
 
-async function commandLine(stack: Stack, { args, readsBucket }: AgentCommand): Promise<string[]> {
-  const command = ["budgie-agent", ...args];
+async function commandLine(
+  stack: Stack,
+  { args, readsBucket, identityFile }: AgentCommand,
+): Promise<string[]> {
+  const identity = identityFile ? ["--identity", await handOverIdentity(stack, identityFile)] : [];
+  const command = ["budgie-agent", ...args, ...identity];
   if (!readsBucket) return command;
   const reader = await readerCredentials(stack.name, process.env).catch(error => {
     if (readsBucket === "always") throw error;

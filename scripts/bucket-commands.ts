@@ -5,6 +5,8 @@ interface Options {
   /** Of the bucket instead of the backup directory. */
   remote?: boolean;
   json?: boolean;
+  /** The file with the private key that opens encrypted copies. */
+  identity?: string;
 }
 
 /** Each returns the agent's exit code. */
@@ -16,17 +18,18 @@ export function verifyBackups(stack: Stack, backup: string | undefined, options:
   return runAgent(stack, commandOf("verify", backup, options));
 }
 
-export function pullBackup(stack: Stack, backup: string, { json }: Options): Promise<number> {
-  return runAgent(stack, { args: ["pull", backup, ...(json ? ["--json"] : [])], readsBucket: "always" });
+export function pullBackup(stack: Stack, backup: string, { json, identity }: Options): Promise<number> {
+  const args = ["pull", backup, ...(json ? ["--json"] : [])];
+  return runAgent(stack, { args, readsBucket: "always", identityFile: identity });
 }
 
 export function drillBackup(
   stack: Stack,
   backup: string,
-  { from, json }: { from?: "s3"; json?: boolean },
+  { from, json, identity }: { from?: "s3"; json?: boolean; identity?: string },
 ): Promise<number> {
   const args = ["drill", backup, ...(from ? ["--from", from] : []), ...(json ? ["--json"] : [])];
-  return runAgent(stack, from ? { args, readsBucket: "always" } : { args });
+  return runAgent(stack, from ? { args, readsBucket: "always", identityFile: identity } : { args });
 }
 
 /** With credentials that may read, what is missing is seen in the bucket itself; without, in the manifests. */
@@ -35,8 +38,12 @@ export function pushBackups(stack: Stack, { json }: Options): Promise<number> {
   return runAgent(stack, { args, readsBucket: "when credentials are known" });
 }
 
-function commandOf(command: string, backup: string | undefined, { remote, json }: Options): AgentCommand {
+function commandOf(
+  command: string,
+  backup: string | undefined,
+  { remote, json, identity }: Options,
+): AgentCommand {
   const flags = [...(remote ? ["--remote"] : []), ...(json ? ["--json"] : [])];
   const args = [command, ...(backup ? [backup] : []), ...flags];
-  return remote ? { args, readsBucket: "always" } : { args };
+  return remote ? { args, readsBucket: "always", identityFile: identity } : { args };
 }

@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { z } from "zod";
 import { EXIT, Stop } from "../agent/exit-codes.ts";
-import { collectFromContainer } from "./run-in-container.ts";
-import { containerOf, type Stack } from "./stack-containers.ts";
+import { handOver } from "./hand-over.ts";
+import type { Stack } from "./stack-containers.ts";
 
 const PROJECT_FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
@@ -20,23 +20,9 @@ const credentials = z.object({
 });
 export type ReaderCredentials = z.infer<typeof credentials>;
 
-/**
- * Gives the agent the credentials that may read the bucket, for its next command only: into its memory, from which that
- * command takes them away. Returns where they are. On standard input, because arguments and environment can be inspected.
- */
-export async function handOverReader(stack: Stack, reader: ReaderCredentials): Promise<string> {
-  const { container } = containerOf(stack, "backup-agent");
-  const kept = await collectFromContainer(
-    container,
-    ["budgie-agent", "keep-reader"],
-    Buffer.from(JSON.stringify(reader)),
-  );
-  if (kept.code === EXIT.done) return kept.stdout.trim();
-  throw new Stop(
-    EXIT.failed,
-    `The agent did not take the bucket's reader: ${kept.stderr.trim() || `exit code ${kept.code}`}`,
-    "See `npx budgie logs backup`, then run the same command again.",
-  );
+/** Gives the agent the credentials that may read the bucket, for its next command only. Returns where they are. */
+export function handOverReader(stack: Stack, reader: ReaderCredentials): Promise<string> {
+  return handOver(stack, "keep-reader", "the bucket's reader", Buffer.from(JSON.stringify(reader)));
 }
 
 /** From the environment, else from the stack's state. Throws a Stop when neither has them. */

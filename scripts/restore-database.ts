@@ -11,6 +11,8 @@ export interface RestoreDatabaseOptions {
   undo?: boolean;
   /** Where the backup is taken from; the backup directory when not said. */
   from?: "s3";
+  /** The file with the private key that opens an encrypted copy. */
+  identity?: string;
   /** Answers the one question with yes. */
   yes?: boolean;
   json?: boolean;
@@ -51,13 +53,15 @@ function agentCommand(
   if (options.fromStack) args.push("--from-stack", options.fromStack);
   if (options.json) args.push("--json");
   if (source === undefined) return { args };
-  if (options.from === "s3") return { args: [...args, source, "--from", "s3"], readsBucket: "always" };
-  if (source.startsWith("s3://")) return { args: [...args, source], readsBucket: "always" };
-  if (source === "-") return { args: [...args, "-"], stdin: process.stdin };
+  const identityFile = options.identity;
+  if (options.from === "s3")
+    return { args: [...args, source, "--from", "s3"], readsBucket: "always", identityFile };
+  if (source.startsWith("s3://")) return { args: [...args, source], readsBucket: "always", identityFile };
+  if (source === "-") return { args: [...args, "-"], stdin: process.stdin, identityFile };
   const file = locate(source, containerOf(stack, "backup-agent").labels["budgie.backup-dir"]);
   return file.inBackupDirectory
-    ? { args: [...args, file.name] }
-    : { args: [...args, "-"], stdin: createReadStream(file.path) };
+    ? { args: [...args, file.name], identityFile }
+    : { args: [...args, "-"], stdin: createReadStream(file.path), identityFile };
 }
 
 type Located = { inBackupDirectory: true; name: string } | { inBackupDirectory: false; path: string };

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { BACKUP_FORMATS } from "../../agent/backup-format.ts";
 import { DEFAULTS } from "./stack-mocks.ts";
 
 /** A stack's settings as an operator may have written them, and what is wrong with them. */
@@ -42,7 +43,7 @@ const harmless: Record<string, fc.Arbitrary<string>> = {
   httpAddress: fc.ipV4(),
   frontendUrl: fc.webUrl(),
   backupDir: word(letters, letters, 12).map(name => `./backups-${name}`),
-  backupFormat: fc.constantFrom("sql", "sql.gz"),
+  backupFormat: fc.constantFrom(...BACKUP_FORMATS),
   backupSchedule: fc.constantFrom("", "0 2 * * *", "*/15 * * * *", "30 3 * * 1-5", "0 4 L * *"),
   timezone: fc.constantFrom("UTC", "Europe/Berlin", "Asia/Kathmandu"),
   backupJitterSeconds: number(0, 86_400),
@@ -87,6 +88,7 @@ const faults: Fault[] = [
   ...wrongAlone("frontendUrl", "example.com", "ftp://example.com"),
   ...wrongAlone("backupDir", "", ".", "/", "c:\\backups"),
   ...wrongAlone("backupFormat", "zip", "SQL"),
+  ...wrongAlone("backupRecipients", "age1", "ssh-ed25519 AAAA"),
   ...wrongAlone("backupSchedule", "nightly", "0 2 * *", "0 0 30 2 *", "61 2 * * *"),
   ...wrongAlone("timezone", "", "Berlin/Europe", "+01:00"),
   ...wrongAlone("backupJitterSeconds", "-1", "soon"),

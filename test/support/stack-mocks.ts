@@ -59,6 +59,7 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:offsiteTransitionClass": "",
   "budgie:offsiteTransitionDays": "0",
   "budgie:objectLockDays": "0",
+  "budgie:backupRecipients": "",
   "budgie:offsiteSsh": "",
   "budgie:offsiteSshKey": "",
   "budgie:offsiteSshHostKey": "",

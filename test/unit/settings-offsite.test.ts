@@ -306,3 +306,37 @@ describe("a machine reached over ssh", () => {
     expect(await plain(ssh?.key)).toBe(`${KEY.trimEnd()}\n`);
   });
 });
+
+describe("the keys that copies are encrypted to", () => {
+  const AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+  it("are age public keys, one or several", () => {
+    expect(settings({}).backupRecipients).toEqual([]);
+    expect(settings({ backupRecipients: AGE }).backupRecipients).toEqual([AGE]);
+    expect(settings({ backupRecipients: `${AGE}, ${AGE}` }).backupRecipients).toEqual([AGE, AGE]);
+  });
+
+  it.each([AGE.replace("ql3", "qq3"), "age1", "ssh-ed25519 AAAA", `${AGE} and mine`])("are not %s", value => {
+    expect(problems({ backupRecipients: value })).toMatch(
+      /^budgie:backupRecipients is ".*"\.\n {2}allowed: age public keys \(age1/,
+    );
+  });
+
+  it("are never shown when one is a private key", () => {
+    const said = problems({ backupRecipients: "AGE-SECRET-KEY-1CANARY" });
+    expect(said).toContain("budgie:backupRecipients has a value that is not usable.");
+    expect(said).not.toContain("CANARY");
+  });
+
+  it("are refused where nothing leaves the machine, because nothing would be encrypted", () => {
+    expect(problems({ objectStore: "none", backupRecipients: AGE })).toMatch(
+      /^budgie:backupRecipients is set, and does nothing while budgie:objectStore is none/,
+    );
+    expect(
+      problems({ objectStore: "none", backupRecipients: AGE, ...SSH }, [
+        ...SECRETS,
+        "budgie:backupRecipients",
+      ]),
+    ).toBe("");
+  });
+});

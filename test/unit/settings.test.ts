@@ -259,6 +259,7 @@ describe("accepted settings", () => {
         jitterSeconds: 0,
         keep: { days: 7, atLeast: 3, weeks: 4, months: 12 },
       },
+      backupRecipients: [],
       engineHost: undefined,
       destroyGraceSeconds: 60,
       databaseMemoryMegabytes: 1024,
