@@ -48,8 +48,9 @@ export async function listRemote(store: ObjectStore, stack: string): Promise<Rem
       continue;
     }
     const pair = pairs.get(name.pair) ?? { ...name, dumps: [], globals: null, manifest: null };
-    if (name.kind === "json") pair.manifest = object;
-    else if (name.kind === "globals.sql") pair.globals = object;
+    // Listed by name, so what is not encrypted comes first: where both are there, anyone can read it.
+    if (name.kind === "json") pair.manifest ??= object;
+    else if (name.kind === "globals.sql") pair.globals ??= object;
     else pair.dumps.push(object);
     pairs.set(name.pair, pair);
   }
@@ -139,7 +140,8 @@ async function describePair(store: ObjectStore, stack: string, pair: Pair): Prom
   }
   if (!dump) return { ...describeObject(beside, "a manifest without its dump"), name: `${stem}.json` };
   const described = { ...describeObject(dump, ""), name: nameOf(dump, pair), globals, listedAt: beside.at };
-  if (dumps.length > 1) return { ...described, flaw: "more than one dump has this name" };
+  if (dumps.some(other => nameOf(other, pair) !== described.name))
+    return { ...described, flaw: "more than one dump has this name" };
   if (isEncryptedName(beside.key) && store.identities.length === 0)
     return { ...described, unopened: true, flaw: null };
   const reading = await readRemoteManifest(store, beside);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readerCredentials } from "../../scripts/bucket-reader.ts";
+import { handOverIdentity } from "../../scripts/identity-file.ts";
 import { locate } from "../../scripts/restore-database.ts";
 import { choose, type Stack } from "../../scripts/stack-containers.ts";
 
@@ -78,4 +79,11 @@ describe("the credentials that may read the bucket", () => {
       "BUDGIE_S3_READER_SECRET_ACCESS_KEY is not set, and the other one is.",
     );
   });
+});
+
+it("an identity file that is not there is told before anything is asked of the agent", async () => {
+  const stack: Stack = { name: "dev", prefix: "budgie", containers: [] };
+  await expect(handOverIdentity(stack, "/nonexistent/key.txt")).rejects.toThrow(
+    /^The identity file \/nonexistent\/key\.txt cannot be read: ENOENT/,
+  );
 });
