@@ -85,13 +85,17 @@ function modeOf(file: string): number {
   return statSync(file).mode & 0o100 ? 0o755 : 0o644;
 }
 
-/** Undefined when it is not there. */
+/** Undefined for a folder that is not there, or has something else than files in it. */
 function hashOfFolder(folder: string): string | undefined {
-  if (!existsSync(folder)) return undefined;
-  const files = readdirSync(folder).map(name => join(folder, name));
-  return hashOf(
-    new Map(files.map(file => [basename(file), { data: readFileSync(file), mode: modeOf(file) }])),
-  );
+  try {
+    const files = readdirSync(folder).map(name => join(folder, name));
+    const contents = files.map(
+      file => [basename(file), { data: readFileSync(file), mode: modeOf(file) }] as const,
+    );
+    return hashOf(new Map(contents));
+  } catch {
+    return undefined;
+  }
 }
 
 interface Context {

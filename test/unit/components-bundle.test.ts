@@ -70,6 +70,7 @@ describe("a bundle", () => {
     for (const harm of [
       () => writeFileSync(made("main.cjs"), "broken"),
       () => writeFileSync(made("more"), ""),
+      () => mkdirSync(made("folder")),
       () => rmSync(made("Dockerfile")),
       () => rmSync(join(".build", name), { recursive: true }),
     ]) {
