@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Finished, type RunAs, startSilent, startWriter } from "./child-process.ts";
 import { isArchiveKind, kindOfFile, type TextKind } from "./dump-kind.ts";
 import { readText } from "./dump-text.ts";
+import { hashingStream } from "./hashing-stream.ts";
 import type { Progress } from "./reporter.ts";
 import { giveAway, unpackDirectory, withScratch } from "./unpacked-directory.ts";
 
@@ -88,20 +88,13 @@ async function loadCustom(path: string, options: LoadOptions): Promise<Loading> 
 async function loadDirectory(path: string, shown: string, options: LoadOptions): Promise<Loading> {
   const { jobs, signal, runAs } = options;
   return withScratch(async directory => {
-    const hash = createHash("sha256");
-    const hashed = new Transform({
-      highWaterMark: 1 << 20,
-      transform(chunk: Buffer, _encoding, next) {
-        hash.update(chunk);
-        next(null, chunk);
-      },
-    });
+    const hash = hashingStream();
     const source = createReadStream(path, { highWaterMark: 1 << 20 });
-    await unpackDirectory(sink => pipeline([source, hashed, sink], { signal }), directory, shown);
+    await unpackDirectory(sink => pipeline([source, hash.stream, sink], { signal }), directory, shown);
     if (runAs) await giveAway(directory, runAs);
     const args = ["--format=directory", ...pgRestoreArguments(options), `--jobs=${jobs}`, directory];
     const end = await startSilent("pg_restore", args, "ignore", signal, runAs);
-    return { program: "pg_restore", fed: hash.digest("hex"), end };
+    return { program: "pg_restore", fed: hash.sha256(), end };
   });
 }
 

@@ -1,8 +1,8 @@
-import { noIdentity, WrongIdentity } from "./decryption.ts";
+import { WrongIdentity } from "./decryption.ts";
 import { mayBeEncrypted } from "./encryption.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { fetchText, isEncryptedName } from "./fetch-content.ts";
-import { type Manifest, parseManifest, totalRows } from "./manifest.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
 import { encryptedKeys, type ObjectName, objectKeys, parseObjectName } from "./object-key.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { listObjects, type RemoteObject } from "./remote-objects.ts";
@@ -10,7 +10,8 @@ import { listObjects, type RemoteObject } from "./remote-objects.ts";
 /** A manifest grows with the number of tables, by some 300 bytes each; what is larger than that is none. */
 const LARGEST_MANIFEST = 16 * 1024 * 1024;
 const FETCHED_AT_ONCE = 8;
-const OTHER_KEY = "encrypted to another key than the one that was given";
+/** The flaw of a backup whose manifest the given identity does not open. */
+export const OTHER_KEY = "encrypted to another key than the one that was given";
 
 /** What the store has of one backup, or one object there that is of none. */
 export interface RemoteEntry {
@@ -57,66 +58,6 @@ export async function listRemote(store: ObjectStore, stack: string): Promise<Rem
   const newestFirst = [...pairs.values()].sort((a, b) => (a.pair < b.pair ? 1 : -1));
   const entries = await mapAtOnce(newestFirst, pair => describePair(store, stack, pair));
   return [...entries, ...strangers.map(object => describeObject(object, "not a backup's name"))];
-}
-
-/** What an explicit name stands for: a backup's name, or an object's where two backups have the same name. Throws a Stop. */
-export function findRemote(entries: readonly RemoteEntry[], which: string, store: ObjectStore): WholeEntry {
-  const found = entries.filter(
-    ({ name, key }) => name === which || key === which || key === store.prefix + which,
-  );
-  const whole = found.filter(isWhole);
-  if (whole.length === 1 && whole[0]) return whole[0];
-  if (whole.length > 1) {
-    throw new Stop(
-      EXIT.usage,
-      `${whole.length} backups in ${store.shown} have the name ${which}: ${whole.map(({ key }) => key).join(", ")}.`,
-      "Say which, by its key.",
-    );
-  }
-  requireOpened(found, store);
-  const flaw = found[0]?.flaw;
-  throw new Stop(
-    EXIT.unusableBackup,
-    flaw
-      ? `${which} in ${store.shown} cannot be used: ${flaw}.`
-      : `There is no backup ${which} in ${store.shown}.`,
-    "`npx budgie list --remote` shows what is there.",
-  );
-}
-
-/**
- * The newest backup that counts. Not when it is of another database than those before it and holds fewer than half the rows:
- * the empty database of a fresh machine may have been backed up since the data was lost. Throws a Stop that names both.
- */
-export function latestRemote(entries: readonly RemoteEntry[], store: Pick<ObjectStore, "shown">): WholeEntry {
-  requireOpened(entries, store);
-  const good = entries.filter(isWhole).filter(({ flaw }) => flaw === null);
-  const newest = good[0];
-  const sealed = entries.find(({ flaw }) => flaw === OTHER_KEY);
-  if (sealed && (!newest || entries.indexOf(sealed) < entries.indexOf(newest)))
-    throw new WrongIdentity(`${sealed.name} in ${store.shown}`);
-  if (!newest) {
-    throw new Stop(
-      EXIT.unusableBackup,
-      `There is no backup in ${store.shown} that counts.`,
-      "`npx budgie list --remote` shows what is there, and why it does not.",
-    );
-  }
-  const before = good.find(({ manifest }) => manifest.systemIdentifier !== newest.manifest.systemIdentifier);
-  if (!before) return newest;
-  const [rows, rowsBefore] = [totalRows(newest.manifest.tables), totalRows(before.manifest.tables)];
-  if (rows * 2 >= rowsBefore) return newest;
-  throw new Stop(
-    EXIT.anotherDatabase,
-    `Which is the latest is not clear: ${newest.name} holds ${rows} rows, and ${before.name}, of another database before it, ${rowsBefore}.`,
-    `Say which by its name: npx budgie restore ${before.name} --from s3`,
-  );
-}
-
-/** Throws a Stop when there is one that nobody gave the key of: which is the newest that counts, is then not known. */
-export function requireOpened(entries: readonly RemoteEntry[], store: Pick<ObjectStore, "shown">): void {
-  const unopened = entries.find(entry => entry.unopened);
-  if (unopened) throw noIdentity(`${unopened.name} in ${store.shown}`);
 }
 
 export function isWhole(entry: RemoteEntry): entry is WholeEntry {

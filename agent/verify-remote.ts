@@ -9,15 +9,8 @@ import { fetchGlobals } from "./fetch-globals.ts";
 import { totalRows } from "./manifest.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { refuse } from "./refuse.ts";
-import {
-  findRemote,
-  isWhole,
-  latestRemote,
-  listRemote,
-  type RemoteEntry,
-  requireOpened,
-  type WholeEntry,
-} from "./remote-catalogue.ts";
+import { isWhole, listRemote, type RemoteEntry, type WholeEntry } from "./remote-catalogue.ts";
+import { findRemote, latestRemote, requireOpened } from "./remote-choice.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { Verified } from "./verify.ts";

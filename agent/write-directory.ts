@@ -1,13 +1,13 @@
-import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { Readable, Transform } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { create } from "tar";
 import { dumpArchive } from "./archive-dump.ts";
 import { failureOf, writeFailure } from "./dump.ts";
 import { renderDirectory } from "./dump-archive.ts";
 import { keepReserve, reserveGuard } from "./durable-file.ts";
+import { hashingStream } from "./hashing-stream.ts";
 import { type Content, readBack, type Writing } from "./write-dump.ts";
 
 /** More than that are felt by whoever uses the database. */
@@ -32,20 +32,13 @@ export async function writeDirectory({ settings, partial, progress, signal }: Wr
     });
     const fingerprint = await readBack(database, () => renderDirectory(directory, "what it wrote"));
     signal.throwIfAborted();
-    const sha256 = createHash("sha256");
-    const hash = new Transform({
-      highWaterMark: 1 << 20,
-      transform(chunk: Buffer, _encoding, next) {
-        sha256.update(chunk);
-        next(null, chunk);
-      },
-    });
+    const hash = hashingStream();
     const names = (await readdir(directory)).sort();
     const packed = create({ cwd: directory, portable: true, strict: true, maxReadSize: 1 << 20 }, names);
     const packing = pipeline(
       [
         Readable.from(packed, { objectMode: false }),
-        hash,
+        hash.stream,
         keepReserve(backupDir, backupDirShown),
         partial.sink(),
       ],
@@ -54,8 +47,8 @@ export async function writeDirectory({ settings, partial, progress, signal }: Wr
     const failure = await failureOf(packing);
     signal.throwIfAborted();
     if (failure) throw writeFailure(failure);
-    const digest = sha256.digest("hex");
-    return { fingerprint, sha256: digest, contentSha256: digest };
+    const sha256 = hash.sha256();
+    return { fingerprint, sha256, contentSha256: sha256 };
   } finally {
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { Transform } from "node:stream";
+import type { Transform } from "node:stream";
 import { createGzip } from "node:zlib";
 import { dumpArchive } from "./archive-dump.ts";
 import type { BackupFormat } from "./backup-format.ts";
@@ -9,6 +8,7 @@ import { inspectDump } from "./dump-file.ts";
 import type { DumpFingerprint } from "./dump-fingerprint.ts";
 import { backgroundFlush, keepReserve, openPartial, type PartialFile, reserveGuard } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { hashingStream } from "./hashing-stream.ts";
 import type { Progress, Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
 import { writeDirectory } from "./write-directory.ts";
@@ -89,16 +89,15 @@ async function writeCompressed(
   { settings, partial, progress, signal }: Writing,
   compress: Transform,
 ): Promise<Content> {
-  const sha256 = createHash("sha256");
-  const hash = new Transform({
-    transform(chunk: Buffer, _encoding, next) {
-      sha256.update(chunk);
-      next(null, chunk);
-    },
-  });
-  const stages = [compress, hash, keepReserve(settings.backupDir, settings.backupDirShown), partial.sink()];
+  const hash = hashingStream();
+  const stages = [
+    compress,
+    hash.stream,
+    keepReserve(settings.backupDir, settings.backupDirShown),
+    partial.sink(),
+  ];
   const fingerprint = await dump(settings.database, stages, signal, bytes => progress.at(bytes));
-  return { fingerprint, sha256: sha256.digest("hex"), contentSha256: fingerprint.sha256 };
+  return { fingerprint, sha256: hash.sha256(), contentSha256: fingerprint.sha256 };
 }
 
 /** pg_dump goes back in the file to note where each table lies, so what is in it is read afterwards. */

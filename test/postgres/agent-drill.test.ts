@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../agent/exit-codes.ts";
 import type { Manifest } from "../../agent/manifest.ts";
-import { collectFromContainer } from "../../scripts/run-in-container.ts";
 import { startAgent, type TestAgent } from "../support/agent.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { RICH_DATABASE } from "../support/rich-database.ts";
+import { query as queryIn } from "../support/query.ts";
+import { makeTablespace, RICH_DATABASE } from "../support/rich-database.ts";
 
 /** Older than every backup that these tests take, so that it is never the latest. */
 const TAMPERED = "budgie_20010101_000000";
@@ -18,15 +17,7 @@ describe("proving a backup by restoring it into a throw-away server", () => {
   let agent: TestAgent;
   let recorded: Manifest;
 
-  const query = async (text: string, database = "budgie_dev") => {
-    const client = new pg.Client({ connectionString: postgres.url(database) });
-    await client.connect();
-    try {
-      return (await client.query(text)).rows;
-    } finally {
-      await client.end();
-    }
-  };
+  const query = (text: string, database = "budgie_dev") => queryIn(postgres, database, text);
 
   const takeBackup = async (...args: string[]): Promise<Manifest> => {
     const { code, stdout, stderr } = await agent.run(["backup", "--json", ...args]);
@@ -49,13 +40,7 @@ describe("proving a backup by restoring it into a throw-away server", () => {
 
   beforeAll(async () => {
     postgres = await startPostgres();
-    const made = await collectFromContainer(postgres.container, [
-      "sh",
-      "-c",
-      "mkdir /var/lib/postgresql/fast && chown postgres /var/lib/postgresql/fast",
-    ]);
-    expect(made.code, made.stderr).toBe(0);
-    await query("CREATE TABLESPACE fast LOCATION '/var/lib/postgresql/fast'", "postgres");
+    await makeTablespace(postgres);
     await query(
       `CREATE DATABASE budgie_dev TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'de-CH' TABLESPACE fast`,
       "postgres",

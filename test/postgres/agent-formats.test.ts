@@ -5,11 +5,10 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../agent/exit-codes.ts";
 import type { Manifest } from "../../agent/manifest.ts";
-import { collectFromContainer } from "../../scripts/run-in-container.ts";
 import { startAgent, type TestAgent } from "../support/agent.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { query } from "../support/query.ts";
-import { RICH_DATABASE } from "../support/rich-database.ts";
+import { makeTablespace, RICH_DATABASE } from "../support/rich-database.ts";
 
 const FORMATS = ["sql.zst", "dump", "dir.tar"];
 /** Older than every backup that these tests take, so that it is never the latest. */
@@ -43,13 +42,7 @@ describe("backups in formats other than plain SQL", () => {
 
   beforeAll(async () => {
     postgres = await startPostgres();
-    const made = await collectFromContainer(postgres.container, [
-      "sh",
-      "-c",
-      "mkdir /var/lib/postgresql/fast && chown postgres /var/lib/postgresql/fast",
-    ]);
-    expect(made.code, made.stderr).toBe(0);
-    await query(postgres, "postgres", "CREATE TABLESPACE fast LOCATION '/var/lib/postgresql/fast'");
+    await makeTablespace(postgres);
     await query(postgres, "postgres", "CREATE DATABASE budgie_dev");
     await query(postgres, "budgie_dev", RICH_DATABASE);
     agent = await startAgent(postgres, { database: "budgie_dev" });

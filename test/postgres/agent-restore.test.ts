@@ -5,20 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../agent/exit-codes.ts";
 import { startAgent, type TestAgent } from "../support/agent.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { query as queryIn } from "../support/query.ts";
 
 describe("backing up and restoring a household's ledger", () => {
   let postgres: TestPostgres;
   let agent: TestAgent;
 
-  const query = async (text: string, database = "budgie_dev") => {
-    const client = new pg.Client({ connectionString: postgres.url(database) });
-    await client.connect();
-    try {
-      return (await client.query(text)).rows;
-    } finally {
-      await client.end();
-    }
-  };
+  const query = (text: string, database = "budgie_dev") => queryIn(postgres, database, text);
 
   const takeBackup = async (...args: string[]) => {
     const { code, stdout, stderr } = await agent.run(["backup", "--json", ...args]);

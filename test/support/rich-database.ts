@@ -1,3 +1,15 @@
+import { collectFromContainer } from "../../scripts/run-in-container.ts";
+import type { TestPostgres } from "./postgres.ts";
+import { query } from "./query.ts";
+
+/** Gives the test's server a tablespace `fast`. */
+export async function makeTablespace(postgres: TestPostgres): Promise<void> {
+  const command = "mkdir /var/lib/postgresql/fast && chown postgres /var/lib/postgresql/fast";
+  const made = await collectFromContainer(postgres.container, ["sh", "-c", command]);
+  if (made.code !== 0) throw new Error(`the tablespace's directory could not be made: ${made.stderr}`);
+  await query(postgres, "postgres", "CREATE TABLESPACE fast LOCATION '/var/lib/postgresql/fast'");
+}
+
 /**
  * What PostgreSQL can hold that a dump has to bring back, for a superuser connected to an empty database; the tablespace
  * `fast` is there already.

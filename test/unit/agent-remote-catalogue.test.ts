@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { EXIT, type Stop } from "../../agent/exit-codes.ts";
 import type { Manifest } from "../../agent/manifest.ts";
 import type { ObjectStore } from "../../agent/object-store.ts";
-import { findRemote, latestRemote, type RemoteEntry } from "../../agent/remote-catalogue.ts";
+import type { RemoteEntry } from "../../agent/remote-catalogue.ts";
+import { findRemote, latestRemote } from "../../agent/remote-choice.ts";
 import { parseObjectUrl } from "../../agent/restore-source.ts";
 
 const STORE = { shown: "http://store:9000/b", prefix: "dev/" } as ObjectStore;
