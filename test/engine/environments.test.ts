@@ -187,7 +187,7 @@ async function succeeds(stack: TestStack, ...args: string[]): Promise<void> {
 
 /** `NAME SHA256`, oldest first. */
 async function backupsOf({ backupDir }: TestStack): Promise<string[]> {
-  const names = (await readdir(backupDir)).filter(name => /^budgie_.*\.sql$/.test(name)).sort();
+  const names = (await readdir(backupDir)).filter(name => /^budgie_\d+_\d+\.sql$/.test(name)).sort();
   return Promise.all(
     names.map(async name => {
       const hash = createHash("sha256").update(await readFile(join(backupDir, name)));

@@ -95,7 +95,7 @@ describe("the backup agent when something gives way", () => {
       "SELECT datname FROM pg_database WHERE datname LIKE 'budgie%'",
     );
     expect(databases).toEqual([{ datname: "budgie_dev" }]);
-    expect((await readdir(agent.directory)).filter(name => name.endsWith(".sql"))).toEqual([file]);
+    expect((await readdir(agent.directory)).filter(name => /\d\.sql$/.test(name))).toEqual([file]);
     await client.query("DELETE FROM entries WHERE id = -1");
     await client.end();
   });
