@@ -8,7 +8,17 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
-const commands = ["up", "test", "pulumi", "shell-env", "bench", "preview-comment", "pin-images", "settings"];
+const commands = [
+  "up",
+  "recover",
+  "test",
+  "pulumi",
+  "shell-env",
+  "bench",
+  "preview-comment",
+  "pin-images",
+  "settings",
+];
 
 const [command, ...args] = process.argv.slice(2);
 requireNode();

@@ -29,6 +29,8 @@ export interface TestStack {
   pulumi(...args: string[]): Promise<CommandResult>;
   /** How the above is run, for who must run it otherwise. */
   invocation(...args: string[]): { args: string[]; env: NodeJS.ProcessEnv };
+  /** `npm run recover`. */
+  recover(): Promise<CommandResult>;
   /** `pulumi up`; throws with its output when it fails. */
   up(): Promise<CommandResult>;
   destroy(): Promise<CommandResult>;
@@ -51,7 +53,6 @@ const SERVICES = ["db", "backend", "backup", "object-store"] as const;
 const VOLUMES = ["postgres-data", "object-store-data"] as const;
 
 /**
-    ...(environment.DOCKER_HOST ? { engineHost: environment.DOCKER_HOST } : {}),
  * A stack that is configured and not yet up. It has no object store and takes no backups by itself unless `settings` say so.
  * @param environment added to what Pulumi and `npx budgie` run with
  */
@@ -89,6 +90,8 @@ export async function createStack(
     ...(await toolchainEnvironment()),
     PULUMI_BACKEND_URL: `file://${stateFolder}`,
     PULUMI_CONFIG_PASSPHRASE: "of a test",
+    // Has the CLI know --event-log.
+    PULUMI_DEBUG_COMMANDS: "true",
     ...environment,
   };
   const engine = await findEngine(environment.DOCKER_HOST);
@@ -144,6 +147,8 @@ export async function createStack(
     docker,
     pulumi,
     invocation: (...args) => ({ args: argumentsFor(...args), env: variables }),
+    recover: () =>
+      run("node", ["toolchain/run.mjs", "recover", "--stack", name, "--config-file", configFile]),
     up: () => succeed("pulumi up", pulumi("up", "--yes", "--skip-preview")),
     destroy: () => succeed("pulumi destroy", pulumi("destroy", "--yes", "--skip-preview")),
     requireNoChange: async () => {

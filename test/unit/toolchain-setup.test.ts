@@ -180,7 +180,7 @@ describe("the entry", () => {
     const failure = await run(process.execPath, [entry, "fly"]).catch(error => error);
     expect(failure.code).toBe(1);
     expect(failure.stderr).toBe(
-      '[✗] There is no command "fly". Use one of: up, test, pulumi, shell-env, bench, preview-comment, pin-images, settings.\n',
+      '[✗] There is no command "fly". Use one of: up, recover, test, pulumi, shell-env, bench, preview-comment, pin-images, settings.\n',
     );
   });
 });
