@@ -8,6 +8,8 @@ import { runStep, StepFailure } from "./step-main.ts";
 interface Input {
   engine: string;
   namePrefix: string;
+  /** Whether a stack without a database container is to go on: there is nothing to back up yet. */
+  ifThere?: boolean;
 }
 
 /** A household's ledger is dumped in seconds; what takes longer than this is stuck. */
@@ -24,10 +26,23 @@ await runStep<Input>(DEADLINE_SECONDS, async input => {
     process.stderr.write("WARNING: BUDGIE_SKIP_BACKUP=1: the database is changed WITHOUT a backup.\n");
     return "No backup was taken.";
   }
+  return takeBackup(input).catch(error => {
+    if (error instanceof StepFailure) throw error;
+    throw refusal(
+      `The container engine at ${input.engine} failed meanwhile, so it is not known how the backup ended: ${error.message}.`,
+      "npx budgie status",
+    );
+  });
+});
+
+async function takeBackup(input: Input): Promise<string> {
   const engine = await findEngine(input.engine);
-  if (!engine.reachable) throw refusal(unreachable(engine), "pulumi up");
-  const agent = await runningContainer(engineClient(engine.host), `${input.namePrefix}-backup`);
-  await runningContainer(engineClient(engine.host), `${input.namePrefix}-db`);
+  if (!engine.reachable)
+    throw refusal(unreachable(engine), "pulumi up     # or destroy: the same command again");
+  const client = engineClient(engine.host);
+  if (input.ifThere && !(await inspect(client, `${input.namePrefix}-db`))) return "There is no database yet.";
+  const agent = await runningContainer(client, "backup", input.namePrefix);
+  await runningContainer(client, "db", input.namePrefix);
   const { code, stdout, stderr } = await collectFromContainer(agent, [
     "budgie-agent",
     "backup",
@@ -43,20 +58,34 @@ await runStep<Input>(DEADLINE_SECONDS, async input => {
     return stdout.trim();
   }
   throw refusal(stderr.trim() || `The backup ended with exit code ${code}.`, "npx budgie status");
-});
+}
 
 /** Without either container there is nothing to take a backup with, or of. */
-async function runningContainer(client: Docker, name: string): Promise<Docker.Container> {
-  const container = client.getContainer(name);
-  const state = await container.inspect().then(
-    ({ State: state }) => state.Status,
-    () => "missing",
-  );
-  if (state === "running") return container;
-  throw refusal(
-    `The container ${name} is ${state}.`,
-    state === "missing" ? "pulumi up --refresh" : "npx budgie start",
-  );
+async function runningContainer(
+  client: Docker,
+  role: "db" | "backup",
+  prefix: string,
+): Promise<Docker.Container> {
+  const name = `${prefix}-${role}`;
+  const state = (await inspect(client, name))?.State.Status ?? "missing";
+  if (state === "running") return client.getContainer(name);
+  const next: Record<string, string> = {
+    missing: "pulumi up --refresh",
+    restarting: `npx budgie logs ${role}     # why it does not stay up`,
+    paused: `docker unpause ${name}`,
+  };
+  throw refusal(`The container ${name} is ${state}.`, next[state] ?? "npx budgie start");
+}
+
+/** Undefined when there is no such container; throws for an engine that does not say. */
+function inspect(client: Docker, name: string): Promise<Docker.ContainerInspectInfo | undefined> {
+  return client
+    .getContainer(name)
+    .inspect()
+    .catch(error => {
+      if (error.statusCode !== 404) throw error;
+      return undefined;
+    });
 }
 
 function refusal(why: string, next: string): StepFailure {

@@ -1,61 +1,90 @@
-import { readdir, readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type Docker from "dockerode";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../../agent/manifest.ts";
+import { engineClient, findEngine } from "../../components/engine.ts";
+import {
+  DATABASE,
+  type EngineEvent,
+  expectBackupBeforeDatabase,
+  GATE,
+  positionOf,
+  stepsOf,
+  withEvents,
+} from "../support/engine-events.ts";
+import { type EngineSocket, startEngineSocket } from "../support/engine-socket.ts";
 import { createStack, type TestStack } from "../support/stack.ts";
 
+const UP = ["up", "--yes", "--skip-preview"];
+const DESTROY = ["destroy", "--yes", "--skip-preview"];
+
 let stack: TestStack;
+let engine: EngineSocket;
+let backupDir: string;
+/** Past the socket that the stack knows. */
+let docker: Docker;
+
+const urn = (types: string, name: string) => `urn:pulumi:${stack.name}::budgie::${types}::${name}`;
+const replaceDatabase = () => [
+  ...UP,
+  "--replace",
+  urn("budgie:stack:Database$docker:index/container:Container", DATABASE),
+];
+const container = (service: string) => docker.getContainer(`${stack.prefix}-${service}`);
 
 const manifests = async (): Promise<Manifest[]> => {
-  const names = (await readdir(stack.backupDir)).filter(name => /^budgie_.*\.json$/.test(name)).sort();
-  return Promise.all(
-    names.map(async name => JSON.parse(await readFile(join(stack.backupDir, name), "utf8"))),
-  );
+  const names = (await readdir(backupDir)).filter(name => /^budgie_.*\.json$/.test(name)).sort();
+  return Promise.all(names.map(async name => JSON.parse(await readFile(join(backupDir, name), "utf8"))));
+};
+/** The backups that were taken meanwhile. */
+const backupsOf = async (work: () => Promise<unknown>): Promise<Manifest[]> => {
+  const before = (await manifests()).length;
+  await work();
+  return (await manifests()).slice(before);
+};
+/** What must hold of every update that the gate ended: the engine never came to the database's container. */
+const expectUntouched = async (before: string, events: readonly EngineEvent[] = []) => {
+  expect(stepsOf(events, DATABASE).filter(step => step.startsWith("delete"))).toEqual([]);
+  expect((await container("db").inspect()).Id).toBe(before);
+  expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
+  expect((await fetch(`${stack.url}/health`)).status, "the API runs on").toBe(200);
 };
 
-/** The agent's own lock, held by somebody else: the simplest way to make every backup fail. */
-const holdLock = async () => {
-  const container = stack.docker.getContainer(`${stack.prefix}-db`);
-  const sql = "SELECT pg_advisory_lock(1651860583, 2), pg_sleep(600)";
-  const exec = await container.exec({ Cmd: ["psql", "-U", "budgie_user", "-d", "postgres", "-c", sql] });
-  await exec.start({ Detach: true });
-  const held =
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1651860583 AND granted";
-  const giveUpAt = Date.now() + 20_000;
-  while ((await stack.sql(held)) !== "1")
-    if (Date.now() > giveUpAt) throw new Error("the lock was not taken");
-};
-const replaceDatabase = () =>
-  stack.pulumi(
-    "up",
-    "--yes",
-    "--skip-preview",
-    "--replace",
-    `urn:pulumi:${stack.name}::budgie::budgie:stack:Database$docker:index/container:Container::database-container`,
-  );
+beforeAll(async () => {
+  const { host } = await findEngine();
+  docker = engineClient(host);
+  engine = await startEngineSocket(host);
+  backupDir = await mkdtemp(join(tmpdir(), "budgie-test-small-disk-"));
+  await execa("mount", ["-t", "tmpfs", "-o", "size=128m,mode=0700", "none", backupDir]);
+  stack = await createStack({ backupDir }, { DOCKER_HOST: engine.host });
+  await stack.up();
+  await stack.sql("CREATE TABLE kept AS SELECT 42 AS answer");
+});
+
+afterAll(async () => {
+  await engine?.comeBack();
+  await stack?.remove();
+  await engine?.goAway();
+  await execa("umount", [backupDir], { reject: false });
+  await rm(backupDir, { recursive: true, force: true });
+});
 
 describe("a change of the database", () => {
-  beforeEach(async () => {
-    stack = await createStack();
-    await stack.up();
-    await stack.sql("CREATE TABLE kept AS SELECT 42 AS answer");
-  });
-
-  afterEach(() => stack.remove());
-
-  it("is made only after a backup that has every row; the new database was shut down, not interrupted", async () => {
+  it("begins when a backup that has every row is complete, and the server is shut down, not interrupted", async () => {
     const before = await stack.containerId("db");
 
-    const { code, all } = await replaceDatabase();
+    const backups = await backupsOf(async () => {
+      const { code, all, events } = await withEvents(stack, ...replaceDatabase());
+      expect(code, all).toBe(0);
+      expectBackupBeforeDatabase(events, "delete-replaced");
+    });
 
-    expect(code, all).toBe(0);
     expect(await stack.containerId("db")).not.toBe(before);
-    const [backup, ...others] = await manifests();
-    expect(others).toEqual([]);
-    expect(backup?.reason).toBe("before-change");
-    expect(backup?.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows: 1 }));
-    const { Created: created } = await stack.docker.getContainer(`${stack.prefix}-db`).inspect();
-    expect(new Date(backup?.finishedAt ?? 0).getTime()).toBeLessThan(new Date(created).getTime());
+    expect(backups.map(({ reason }) => reason)).toEqual(["before-change"]);
+    expect(backups[0]?.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows: 1 }));
     expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
     const log = await stack.logs("db");
     expect(log).toContain("database system was shut down at");
@@ -63,56 +92,184 @@ describe("a change of the database", () => {
     await stack.requireNoChange();
   });
 
-  it("is refused when the backup fails, and made without one only when that is said aloud", async () => {
-    const before = await stack.containerId("db");
-    await holdLock();
-
-    for (const refused of [
-      await replaceDatabase(),
-      await stack.pulumi("destroy", "--yes", "--skip-preview"),
-    ]) {
-      expect(refused.code, refused.all).not.toBe(0);
-      expect(refused.all).toContain("no backup of it could be taken");
-      expect(refused.all).toContain("BUDGIE_SKIP_BACKUP=1");
-      expect(await stack.containerId("db")).toBe(before);
-      expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
-      expect((await fetch(`${stack.url}/health`)).status, "the API runs on").toBe(200);
-    }
-
-    process.env.BUDGIE_SKIP_BACKUP = "1";
-    try {
-      const { code, all } = await stack.destroy();
-      expect(code, all).toBe(0);
-      expect(all).toContain("WITHOUT a backup");
-    } finally {
-      delete process.env.BUDGIE_SKIP_BACKUP;
-    }
-    expect(await manifests()).toEqual([]);
-  });
-
-  it("of the API alone takes no backup, and one of the backup agent with the database still takes one", async () => {
+  it("takes its backup with the agent that is there, before that is replaced too; a change of the API takes none", async () => {
     await stack.set("frontendUrl", "https://budgie.example.com");
-    await stack.up();
-    expect(await manifests()).toEqual([]);
+    expect(await backupsOf(() => stack.up())).toEqual([]);
 
     await stack.set("backupFormat", "sql.gz");
-    const { code, all } = await replaceDatabase();
-    expect(code, all).toBe(0);
-    expect((await manifests()).map(({ reason, file }) => [reason, file.endsWith(".sql")])).toEqual([
+    const backups = await backupsOf(async () => {
+      const { code, all, events } = await withEvents(stack, ...replaceDatabase());
+      expect(code, all).toBe(0);
+      const backup = positionOf(events, { op: "delete-replaced", resource: GATE, when: "is done" });
+      for (const resource of [DATABASE, "backup-agent-container"]) {
+        expect(backup).toBeLessThan(positionOf(events, { op: "delete-replaced", resource, when: "begins" }));
+      }
+    });
+
+    expect(backups.map(({ reason, file }) => [reason, file.endsWith(".sql")])).toEqual([
       ["before-change", true],
     ]);
     await stack.requireNoChange();
   });
 
-  it("while the database is down is refused with what to type", async () => {
-    await stack.docker.getContainer(`${stack.prefix}-db`).stop();
-    const refused = await stack.pulumi("destroy", "--yes", "--skip-preview");
-    expect(refused.code).not.toBe(0);
-    expect(refused.all).toContain(`The container ${stack.prefix}-db is exited.`);
-    expect(refused.all).toContain("npx budgie start");
-    expect((await stack.budgie(["start"])).code).toBe(0);
+  it("is refused when the backup fails, and made without one only when that is said aloud", async () => {
+    const before = await stack.containerId("db");
+    await holdLock();
+
+    const withoutBackup = await backupsOf(async () => {
+      for (const change of [replaceDatabase(), DESTROY]) {
+        const refused = await withEvents(stack, ...change);
+        expect(refused.code, refused.all).not.toBe(0);
+        expect(refused.all).toContain("no backup of it could be taken");
+        expect(refused.all).toContain("BUDGIE_SKIP_BACKUP=1");
+        expect(stepsOf(refused.events, GATE).at(-1)).toMatch(/^delete.* failed$/);
+        await expectUntouched(before, refused.events);
+      }
+      process.env.BUDGIE_SKIP_BACKUP = "1";
+      try {
+        const { code, all } = await stack.pulumi(...replaceDatabase());
+        expect(code, all).toBe(0);
+        expect(all).toContain("WITHOUT a backup");
+      } finally {
+        delete process.env.BUDGIE_SKIP_BACKUP;
+      }
+    });
+
+    expect(withoutBackup).toEqual([]);
+    expect(await stack.containerId("db")).not.toBe(before);
     expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
-    await stack.destroy();
-    expect((await manifests()).map(({ reason }) => reason)).toEqual(["before-change"]);
+  });
+
+  it("is refused when there is no room for the backup", async () => {
+    const [before, filling] = [await stack.containerId("db"), join(backupDir, "filling")];
+    await writeFile(filling, Buffer.alloc(96 * 1024 * 1024));
+
+    const withoutBackup = await backupsOf(async () => {
+      for (const change of [replaceDatabase(), DESTROY]) {
+        const refused = await withEvents(stack, ...change);
+        expect(refused.code, refused.all).not.toBe(0);
+        expect(refused.all).toContain("no backup of it could be taken");
+        expect(refused.all).toContain("Not enough space");
+        await expectUntouched(before, refused.events);
+      }
+    });
+
+    expect(withoutBackup).toEqual([]);
+    await truncate(filling);
+    await rm(filling);
+    expect((await readdir(backupDir)).filter(name => !/^\.|^budgie_/.test(name))).toEqual([]);
+    const backups = await backupsOf(async () =>
+      expect((await stack.pulumi(...replaceDatabase())).code).toBe(0),
+    );
+    expect(backups.map(({ reason }) => reason)).toEqual(["before-change"]);
   });
 });
+
+describe("a database that is down already is not removed without a backup", () => {
+  it("when it is stopped: `npx budgie start` is the way out", async () => {
+    await container("db").stop();
+    const refused = await withEvents(stack, ...DESTROY);
+    expect(refused.code, refused.all).not.toBe(0);
+    expect(refused.all).toContain(`The container ${stack.prefix}-db is exited.`);
+    expect(refused.all).toContain("npx budgie start");
+    const before = await stack.containerId("db");
+    expect((await stack.budgie(["start"])).code).toBe(0);
+    await expectUntouched(before, refused.events);
+  });
+
+  it("when it does not stay up: its log is the way to why", async () => {
+    const before = await stack.containerId("db");
+    const configuration = "/var/lib/postgresql/data/postgresql.auto.conf";
+    await execa("docker", ["exec", before, "sh", "-c", `echo nonsense=1 >> ${configuration}`]);
+    try {
+      await container("db").restart({ t: 30 });
+      await until(async () => (await container("db").inspect()).RestartCount > 0);
+      const refused = await withEvents(stack, ...DESTROY);
+      expect(refused.code, refused.all).not.toBe(0);
+      expect(refused.all).toContain("no backup of it could be taken");
+      expect(refused.all).toContain("npx budgie logs db");
+      expect(stepsOf(refused.events, DATABASE)).toEqual([]);
+      expect((await stack.budgie(["logs", "db"])).all).toContain("nonsense");
+    } finally {
+      const image = ["--rm", "--volumes-from", before, "--entrypoint", "sed", "postgres:16-alpine"];
+      await execa("docker", ["run", ...image, "-i", "/nonsense/d", configuration]);
+      await container("db").restart({ t: 30 });
+    }
+    expect((await stack.budgie(["start"])).code).toBe(0);
+    await expectUntouched(before);
+  });
+
+  it("when its container is gone: `pulumi up --refresh` finds the data again", async () => {
+    await container("db").remove({ force: true });
+    const refused = await stack.pulumi(...DESTROY);
+    expect(refused.code, refused.all).not.toBe(0);
+    expect(refused.all).toContain(`The container ${stack.prefix}-db is missing.`);
+    expect(refused.all).toContain("pulumi up --refresh");
+    const { code, all } = await stack.pulumi(...UP, "--refresh");
+    expect(code, all).toBe(0);
+    expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
+    await stack.requireNoChange();
+  });
+});
+
+describe("a container engine that cannot be reached", () => {
+  it("changes nothing, and is what every command names", async () => {
+    const before = await stack.containerId("db");
+    await engine.goAway();
+    for (const command of [UP, DESTROY]) {
+      const refused = await stack.pulumi(...command);
+      expect(refused.code, refused.all).not.toBe(0);
+      expect(refused.all).toContain(engine.host.slice("unix://".length));
+      expect(refused.all).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m);
+    }
+    await engine.comeBack();
+    await expectUntouched(before);
+    await stack.requireNoChange();
+  });
+
+  it("while the backup is taken leaves the database as it is: how the backup ended is not known", async () => {
+    for (const request of [/POST \S*\/exec\/\w+\/start/, /GET \S*\/exec\/\w+\/json/]) {
+      const before = await stack.containerId("db");
+      engine.goAwayAt(request);
+      const refused = await withEvents(stack, ...replaceDatabase());
+      await engine.comeBack();
+      expect(refused.code, refused.all).not.toBe(0);
+      expect(refused.all).toContain("no backup of it could be taken");
+      expect(refused.all).toContain("it is not known how the backup ended");
+      await expectUntouched(before, refused.events);
+    }
+    await stack.up();
+    await stack.requireNoChange();
+  });
+});
+
+it("`pulumi destroy` removes the database only when its backup is complete", async () => {
+  const backups = await backupsOf(async () => {
+    const { code, all, events } = await withEvents(stack, ...DESTROY);
+    expect(code, all).toBe(0);
+    expectBackupBeforeDatabase(events, "delete");
+  });
+  expect(backups.map(({ reason }) => reason)).toEqual(["before-change"]);
+  await stack.up();
+  expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
+});
+
+/** The agent's own lock, held by somebody else: the simplest way to make every backup fail. */
+async function holdLock(): Promise<void> {
+  const sql = "SELECT pg_advisory_lock(1651860583, 2), pg_sleep(600)";
+  const exec = await container("db").exec({
+    Cmd: ["psql", "-U", "budgie_user", "-d", "postgres", "-c", sql],
+  });
+  await exec.start({ Detach: true });
+  const held =
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1651860583 AND granted";
+  await until(async () => (await stack.sql(held)) === "1");
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + 30_000;
+  while (!(await holds())) {
+    if (Date.now() > giveUpAt) throw new Error(`This did not come true within 30 seconds: ${holds}`);
+    await new Promise(resolve => setTimeout(resolve, 100));
+  }
+}

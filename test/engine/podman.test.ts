@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Manifest } from "../../agent/manifest.ts";
+import { expectBackupBeforeDatabase, withEvents } from "../support/engine-events.ts";
 import { type PodmanKind, startPodman, type TestPodman } from "../support/podman.ts";
 import { createStack, type TestStack } from "../support/stack.ts";
 
@@ -67,13 +68,16 @@ describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
 
     const before = await stack.containerId("db");
     const database = `urn:pulumi:${stack.name}::budgie::budgie:stack:Database$docker:index/container:Container::database-container`;
-    const replaced = await stack.pulumi("up", "--yes", "--skip-preview", "--replace", database);
+    const replaced = await withEvents(stack, "up", "--yes", "--skip-preview", "--replace", database);
     expect(replaced.code, replaced.all).toBe(0);
+    expectBackupBeforeDatabase(replaced.events, "delete-replaced");
     expect(await stack.containerId("db")).not.toBe(before);
     expect(await ledgers()).toBe("food, rent");
     await stack.requireNoChange();
 
-    await stack.destroy();
+    const destroyed = await withEvents(stack, "destroy", "--yes", "--skip-preview");
+    expect(destroyed.code, destroyed.all).toBe(0);
+    expectBackupBeforeDatabase(destroyed.events, "delete");
     expect(await reasonsOfBackups()).toEqual(["manual", "before-restore", "before-change", "before-change"]);
     const volume = `${stack.prefix}-postgres-data`;
     expect((await stack.docker.getVolume(volume).inspect()).Name).toBe(volume);
