@@ -1,6 +1,6 @@
 // npm run recover: after a pulumi that was killed while it worked on a stack. Touches no volume and no backup.
+import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { engineClient, findEngine, unreachable } from "../components/engine.ts";
@@ -53,13 +53,13 @@ await runMain(async () => {
   });
 });
 
-/** The folder of a state of files. */
+/** The folder of a state of files, for which there must be one: else nothing could be said of who is at work on it. */
 function stateRoot(env: NodeJS.ProcessEnv): string | undefined {
   const url = env.PULUMI_BACKEND_URL;
-  if (!url) return join(projectFolder, stateFolder);
-  if (!url.startsWith("file://")) return undefined;
-  const path = url.slice("file://".length);
-  return isAbsolute(path) ? fileURLToPath(url) : join(projectFolder, path);
+  if (url && !url.startsWith("file://")) return undefined;
+  const path = url ? url.slice("file://".length) : stateFolder;
+  const root = isAbsolute(path) ? path : join(projectFolder, path);
+  return existsSync(join(root, ".pulumi")) ? root : undefined;
 }
 
 /** Throws while an update may still run. Undefined when none left a lock that says when it began. */
