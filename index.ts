@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { Backend } from "./components/backend.ts";
 import { BackupAgent } from "./components/backup-agent.ts";
-import { BackupGates } from "./components/backup-gates.ts";
+import { BackupGates, gateOfOlderStacks } from "./components/backup-gates.ts";
 import { Database } from "./components/database.ts";
 import { spelling } from "./components/engine.ts";
 import { FirstBackup } from "./components/first-backup.ts";
@@ -45,6 +45,7 @@ const db = new Database(
     port: settings.databasePort,
     destroyGraceSeconds,
     memoryMegabytes: settings.databaseMemoryMegabytes,
+    after: gateOfOlderStacks(engine.host, namePrefix),
   },
   onEngine,
 );

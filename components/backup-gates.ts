@@ -12,6 +12,31 @@ export interface BackupGatesArgs {
   backend: Backend;
 }
 
+const SCRIPT = "node --import tsx components/backup-gate.ts";
+
+/**
+ * For stacks of a time before there were gates, whose state has none that could be deleted: what the database's container
+ * depends on, so that it is made before that is touched, and takes a backup when it is made. Once, and of nothing where there
+ * is no database container yet.
+ */
+export function gateOfOlderStacks(
+  engineHost: string,
+  namePrefix: string,
+  opts: pulumi.CustomResourceOptions = {},
+): pulumi.Resource {
+  return new command.local.Command(
+    "backup-gate-of-older-stacks",
+    {
+      create: SCRIPT,
+      // Only its creation counts.
+      update: "exit 0",
+      stdin: JSON.stringify({ engine: engineHost, namePrefix, ifThere: true }),
+      addPreviousOutputInEnv: false,
+    },
+    opts,
+  );
+}
+
 /**
  * What stands between Pulumi and the database: a resource whose deletion takes a backup, and fails when the backup fails.
  *
@@ -28,7 +53,7 @@ export class BackupGates extends pulumi.ComponentResource {
       `${name}-before-change`,
       {
         create: "exit 0",
-        delete: "node --import tsx components/backup-gate.ts",
+        delete: SCRIPT,
         stdin: pulumi.jsonStringify({ engine: args.place.engine.host, namePrefix: args.place.namePrefix }),
         triggers: [args.database.container.id],
         addPreviousOutputInEnv: false,

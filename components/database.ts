@@ -21,6 +21,8 @@ export interface DatabaseArgs {
    */
   destroyGraceSeconds: number;
   memoryMegabytes: number;
+  /** What must be done before the container is made or touched. */
+  after: pulumi.Resource;
 }
 
 /** How others reach a database. */
@@ -137,7 +139,7 @@ function createContainer(
       // Anonymous volumes are not ours to remove with the container that holds the data.
       removeVolumes: false,
     },
-    containerOptions(place, parent),
+    containerOptions(place, parent, [args.after]),
   );
 }
 
