@@ -72,7 +72,9 @@ export async function replaceFile(path: string, text: string | Buffer): Promise<
 export async function removeLeftovers(directory: string, stack: string): Promise<string[]> {
   // Only under a backup's name: stack `dev` must leave alone what belongs to a stack `dev-two` in the same directory.
   const leftovers = (await readdir(directory)).filter(name => name.startsWith(`${PARTIAL}${stack}-budgie_`));
-  for (const name of leftovers) await rm(join(directory, name), { recursive: true, force: true });
+  // A pg_dump whose agent was killed may be at its last file.
+  for (const name of leftovers)
+    await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5 });
   return leftovers;
 }
 

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { backupName, isBackupName, manifestName } from "../../agent/backup-name.ts";
+import { BACKUP_FORMATS } from "../../agent/backup-format.ts";
+import { backupName, formatOf, isBackupName, manifestName, namesOfSecond } from "../../agent/backup-name.ts";
 import { compareDumps, type Recorded } from "../../agent/compare.ts";
 import { Stop } from "../../agent/exit-codes.ts";
+import { globalsName } from "../../agent/globals.ts";
 import { judgeIdentity } from "../../agent/identity.ts";
 import { humanSize } from "../../agent/reporter.ts";
 import { judgeNext, staleBefore } from "../../agent/schedule-status.ts";
@@ -27,7 +29,26 @@ describe("backup names", () => {
     );
   });
 
+  it.each(BACKUP_FORMATS)(
+    "of format %s are known, and belong to one manifest and one file of roles",
+    format => {
+      const at = new Date("2025-11-25T09:27:04Z");
+      const name = backupName(at, format);
+      expect({ format: formatOf(name), manifest: manifestName(name), globals: globalsName(name) }).toEqual({
+        format,
+        manifest: "budgie_20251125_092704.json",
+        globals: "budgie_20251125_092704.globals.sql",
+      });
+      expect(namesOfSecond(at)).toEqual(
+        expect.arrayContaining([name, manifestName(name), globalsName(name)]),
+      );
+    },
+  );
+
   it.each([
+    "budgie_20251125_092704.globals.sql",
+    "budgie_20251125_092704.sql.age",
+    "budgie_20251125_092704.tar",
     "budgie_2025.sql",
     "budgie_20251125_092704.sql.partial",
     "../budgie_20251125_092704.sql",
