@@ -53,8 +53,8 @@ export async function openRestoreSource(
   const shown = inDirectory ? `${settings.backupDirShown}/${found.name}` : found.path;
   if (await isEncryptedFile(found.path)) {
     const chunks = decrypted(createReadStream(found.path, { highWaterMark: 1 << 20 }), identities, shown);
-    const { bytes } = await stat(found.path).then(({ size }) => ({ bytes: size }));
-    const received = await receive(settings, Readable.from(chunks, { objectMode: false }), shown, bytes);
+    const { size } = await stat(found.path);
+    const received = await receive(settings, Readable.from(chunks, { objectMode: false }), shown, size);
     return { name: found.name, shown, manifest: null, ...received };
   }
   return { ...found, shown, discard: async () => undefined };
