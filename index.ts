@@ -44,6 +44,7 @@ const db = new Database(
     password: settings.databasePassword,
     port: settings.databasePort,
     destroyGraceSeconds,
+    pointInTime: settings.backupPolicy.pointInTime,
     memoryMegabytes: settings.databaseMemoryMegabytes,
     after: gateOfOlderStacks(engine.host, namePrefix),
   },

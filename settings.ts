@@ -341,6 +341,15 @@ function contradictions(values: Partial<Values>): Problem[] {
       });
     }
   }
+  const { pointInTime, objectStore, offsiteKeepDays } = values;
+  if (pointInTime && objectStore !== "none" && offsiteKeepDays !== undefined && offsiteKeepDays < 14) {
+    problems.push({
+      what:
+        `${NAMESPACE}:offsiteKeepDays is ${offsiteKeepDays}, but with ${NAMESPACE}:pointInTime it must be at least 14: ` +
+        "a base backup is taken every 7 days, and without one the WAL in the bucket leads nowhere.",
+      type: setCommand("offsiteKeepDays", { ...definitionOf.offsiteKeepDays, example: "14" }),
+    });
+  }
   if (values.backendContext)
     problems.push(...missingContext(values.backendContext, values.backendDockerfile));
   const loopback = values.httpAddress === "0.0.0.0" || values.httpAddress === "127.0.0.1";

@@ -3,16 +3,19 @@ import { takeIdentities } from "./age-identity.ts";
 import { backup } from "./backup.ts";
 import { BACKUP_FORMATS } from "./backup-format.ts";
 import { listBackups } from "./catalogue.ts";
+import { localChains } from "./chain-source.ts";
 import { sendTaken } from "./copies.ts";
 import { drill } from "./drill.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { proveFirstBackup } from "./first-backup.ts";
 import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { manifestOf, REASONS } from "./manifest.ts";
+import { parseMoment } from "./moment.ts";
 import { addOffsiteCommands, identityOption, type ReaderOptions, readerFor } from "./offsite-commands.ts";
 import { printJson, printList, printRemoteList, printStatus } from "./print.ts";
 import { pull } from "./pull.ts";
 import { listRemote } from "./remote-catalogue.ts";
+import { remoteChains } from "./remote-chains.ts";
 import { type Reporter, terminalReporter } from "./reporter.ts";
 import { type Restored, restore, undoRestore } from "./restore.ts";
 import { parseObjectUrl } from "./restore-source.ts";
@@ -129,20 +132,23 @@ program
   .addOption(identityOption())
   .option("--from-stack <stack>", "allow a backup of this other stack")
   .option("--undo", "swap back the database that the last restore set aside")
+  .option("--at <moment>", 'as it was at a moment, e.g. "2026-11-22 14:03:00+01"')
   .addOption(json)
   .action(async (source: string | undefined, options) => {
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
-    if (Boolean(options.undo) === (source !== undefined)) {
+    if ([source, options.undo, options.at].filter(Boolean).length !== 1) {
       throw new Stop(
         EXIT.usage,
-        "Say either which backup to restore, or --undo.",
+        "Say either which backup to restore, or --at a moment, or --undo.",
         "For instance: npx budgie restore latest",
       );
     }
     const restored = options.undo
       ? await undoRestore(settings, report)
-      : await restoreFrom(settings, source as string, options, report);
+      : options.at
+        ? await restoreMoment(settings, options.at, options, report)
+        : await restoreFrom(settings, source as string, options, report);
     if (options.json) printJson(restored);
   });
 
@@ -200,6 +206,23 @@ async function restoreFrom(
   const pulled = options.from && reader ? (await pull(settings, reader, source, report)).name : source;
   const { fromStack = null } = options;
   return restore(settings, { source: pulled, fromStack, stdin: process.stdin, reader, identities }, report);
+}
+
+async function restoreMoment(
+  settings: AgentSettings,
+  at: string,
+  options: ReaderOptions & { from?: "s3" },
+  report: Reporter,
+): Promise<Restored> {
+  const moment = parseMoment(at);
+  const store = options.from ? await readerFor(settings, options) : null;
+  const source = store ? remoteChains(store) : localChains(settings);
+  const { stdin } = process;
+  return restore(
+    settings,
+    { source: at, fromStack: null, stdin, reader: null, identities: [], recovery: { moment, source } },
+    report,
+  );
 }
 
 addOffsiteCommands(program, reader, json);

@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from "./catalogue.ts";
+import { type PointInTimeStatus, shownMoment } from "./point-in-time-status.ts";
 import type { RemoteEntry } from "./remote-catalogue.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { Verdict } from "./retention.ts";
@@ -52,6 +53,7 @@ export function printStatus(status: Status, report: Reporter): void {
     `Backups in ${backups.directory}: ${backups.count}${newest}, ${humanSize(backups.freeBytes)} free`,
   );
   if (status.next) report.info(`Next backup: ${whenNext(status.next)}`);
+  if (status.pointInTime) report.info(`Point in time: ${reach(status.pointInTime)}`);
   if (offsite) report.info(`Copies in ${offsite.store}: ${missing(offsite.missing)}`);
   if (offsiteSsh) report.info(`Copies at ${offsiteSsh.target}: ${missing(offsiteSsh.missing)}`);
   for (const warning of status.warnings) report.info(`Note: ${warning}`);
@@ -61,6 +63,15 @@ export function printStatus(status: Status, report: Reporter): void {
 
 function whenNext({ at, why }: NonNullable<NextBackup>): string {
   return `${shown(new Date(at))}${why === "due" ? "" : ` (${why})`}`;
+}
+
+function reach({ earliest, latest, receiving, slotLagBytes, baseBackups }: PointInTimeStatus): string {
+  const range =
+    earliest && latest
+      ? `every moment from ${shownMoment(Date.parse(earliest))} to ${shownMoment(Date.parse(latest))}`
+      : "no moment yet";
+  const lag = slotLagBytes === null ? "" : `, ${humanSize(slotLagBytes)} behind`;
+  return `${range}; ${receiving ? `WAL is received${lag}` : "WAL is not received"}, base backups: ${baseBackups}`;
 }
 
 function missing(count: number): string {

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { manifestName } from "./backup-name.ts";
+import { judgeChains, pruneChains } from "./chain-prune.ts";
 import { drillRecordName } from "./drill-record.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { globalsName } from "./globals.ts";
@@ -13,6 +14,10 @@ import type { AgentSettings } from "./settings.ts";
 
 /** What retention says of every backup here, newest first. Touches nothing. */
 export async function judgeAll(settings: AgentSettings, now = new Date()): Promise<Verdict[]> {
+  return [...(await judgeBackups(settings, now)), ...(await judgeChains(settings, now))];
+}
+
+async function judgeBackups(settings: AgentSettings, now: Date): Promise<Verdict[]> {
   return decideRetention(await listKept(settings), settings.keep, now);
 }
 
@@ -22,14 +27,14 @@ export async function judgeAll(settings: AgentSettings, now = new Date()): Promi
  */
 export function prune(settings: AgentSettings, report: Reporter): Promise<Verdict[]> {
   return withLock(settings, "prune", async lock => {
-    const verdicts = await judgeAll(settings);
+    const verdicts = await judgeBackups(settings, new Date());
     for (const { name, keep, reason } of verdicts) {
       if (keep) continue;
       if (lock.lost.aborted) throw lock.lost.reason;
       await removeBackup(settings, name);
       report.info(`Removed ${name}: ${reason}`);
     }
-    return verdicts;
+    return [...verdicts, ...(await pruneChains(settings, report))];
   });
 }
 

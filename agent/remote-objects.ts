@@ -17,11 +17,23 @@ export interface RemoteObject {
 }
 
 /** Every object directly under the stack's prefix, by name. Folders below it belong to others. Throws a Stop. */
-export async function listObjects(store: ObjectStore): Promise<RemoteObject[]> {
+export function listObjects(store: ObjectStore): Promise<RemoteObject[]> {
+  return list(store, { Prefix: store.prefix, Delimiter: "/" });
+}
+
+/** Every object below a prefix that begins with the stack's, in whatever folder. Throws a Stop. */
+export function listObjectsBelow(store: ObjectStore, below: string): Promise<RemoteObject[]> {
+  return list(store, { Prefix: below });
+}
+
+async function list(
+  store: ObjectStore,
+  where: { Prefix: string; Delimiter?: string },
+): Promise<RemoteObject[]> {
   const { client, bucket, prefix } = store;
   return asking(store, async () => {
     const objects: RemoteObject[] = [];
-    const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix, Delimiter: "/" });
+    const pages = paginateListObjectsV2({ client }, { Bucket: bucket, ...where });
     for await (const { Contents = [] } of pages) {
       for (const { Key = "", Size = 0, ETag, LastModified, StorageClass } of Contents) {
         objects.push({

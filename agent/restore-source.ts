@@ -12,6 +12,7 @@ import { fetchContent, fetchText } from "./fetch-content.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { manifestKeyBeside } from "./object-key.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { type Recovery, recoverSource } from "./recover.ts";
 import { refuse } from "./refuse.ts";
 import type { Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -31,6 +32,8 @@ export interface SourceOptions {
   reader: ObjectStore | null;
   /** The private keys that open what is encrypted; the reader has its own. */
   identities: readonly string[];
+  /** The moment to go back to instead of `source`, which then only names it. */
+  recovery?: Recovery;
 }
 
 /** The bucket and the key of `s3://BUCKET/KEY`; null for anything else. */
@@ -42,9 +45,10 @@ export function parseObjectUrl(source: string): { bucket: string; key: string } 
 /** Finds or fetches what is to be restored. Throws a Stop. Only for whoever holds the lock. */
 export async function openRestoreSource(
   settings: AgentSettings,
-  { source, stdin, reader, identities }: SourceOptions,
+  { source, stdin, reader, identities, recovery }: SourceOptions,
   report: Reporter,
 ): Promise<RestoreSource> {
+  if (recovery) return recoverSource(settings, recovery, report);
   if (source === "-") return receiveStdin(settings, stdin, identities);
   const object = parseObjectUrl(source);
   if (object && reader) return receiveObject(settings, reader, object.key, report);

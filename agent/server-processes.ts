@@ -59,7 +59,7 @@ function worksIn(directory: string, [program = "", ...args]: readonly string[]):
   );
 }
 
-async function readProcesses(): Promise<ProcessEntry[]> {
+export async function readProcesses(): Promise<ProcessEntry[]> {
   const pids = (await readdir("/proc")).map(Number).filter(Number.isInteger);
   const entries = await Promise.all(pids.map(pid => readProcess(pid).catch(() => null)));
   return entries.filter(entry => entry !== null);

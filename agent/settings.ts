@@ -54,6 +54,7 @@ const environment = z.object({
   BUDGIE_KEEP_AT_LEAST: count.min(1).default(3),
   BUDGIE_KEEP_WEEKS: count.min(0).default(4),
   BUDGIE_KEEP_MONTHS: count.min(0).default(12),
+  BUDGIE_POINT_IN_TIME: z.enum(["true", "false"]).default("false"),
 });
 
 export interface AgentSettings {
@@ -73,6 +74,8 @@ export interface AgentSettings {
   schedule: ScheduleSettings | null;
   /** Which backups stay in the directory. */
   keep: RetentionPolicy;
+  /** Whether the server's WAL is received, so that every moment of the kept days can be gone back to. */
+  pointInTime: boolean;
   /** The object store that gets a copy of every backup; null where the stack has none. */
   offsite: OffsiteSettings | null;
   /** The server that gets a copy of every backup over ssh; null where the stack has none. */
@@ -152,6 +155,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
       weeks: e.BUDGIE_KEEP_WEEKS,
       months: e.BUDGIE_KEEP_MONTHS,
     },
+    pointInTime: e.BUDGIE_POINT_IN_TIME === "true",
     offsite: offsite ? offsiteSettings(offsite) : null,
     ssh: ssh ? sshSettings(ssh) : null,
   };

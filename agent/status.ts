@@ -5,6 +5,11 @@ import { Stop } from "./exit-codes.ts";
 import { checkIdentity } from "./identity.ts";
 import { type LastRun, readLastRun } from "./last-run.ts";
 import { lockHolder } from "./lock.ts";
+import {
+  type PointInTimeStatus,
+  pointInTimeWarnings,
+  readPointInTimeStatus,
+} from "./point-in-time-status.ts";
 import { type NextBackup, readNextBackup, scheduleWarnings, staleBefore } from "./schedule-status.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -30,6 +35,8 @@ export interface Status extends CopiesStatus {
   lastRun: LastRun | null;
   /** When the next backup starts by itself. */
   next: NextBackup;
+  /** How far the database can be gone back to any moment; null where the stack has it switched off. */
+  pointInTime: PointInTimeStatus | null;
 }
 
 /** Asks everything that can be asked; what does not answer is a problem, never left out. */
@@ -56,11 +63,17 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
   if (bad.length > 0) problems.push(`These files do not count as backups: ${flawsOf(bad)}.`);
   const copies = await attempt(problems, () => readCopiesStatus(settings, problems, now));
   const next = await attempt(problems, () => readNextBackup(settings, problems, now));
+  const pointInTime = await attempt(problems, () => readPointInTimeStatus(settings, problems, now));
   if (free < 2 * RESERVED_BYTES) problems.push(`The disk with ${settings.backupDirShown} is nearly full.`);
   return {
     fine: problems.length === 0,
     problems: [...new Set(problems)],
-    warnings: [...scheduleWarnings(settings), ...copiesWarnings(settings), ...strangers(flawed)],
+    warnings: [
+      ...scheduleWarnings(settings),
+      ...copiesWarnings(settings),
+      ...strangers(flawed),
+      ...pointInTimeWarnings(pointInTime, now),
+    ],
     stack: settings.stack,
     database,
     previousDatabases: server?.aside ?? [],
@@ -72,6 +85,7 @@ export async function readStatus(settings: AgentSettings, now = new Date()): Pro
     },
     lastRun,
     next,
+    pointInTime,
     offsite: copies?.offsite ?? null,
     offsiteSsh: copies?.offsiteSsh ?? null,
   };

@@ -11,8 +11,8 @@ import { asSoleHolder, holderOf } from "./sole-holder.ts";
 export const THROWAWAY_HOME = "/var/lib/postgresql/data";
 
 /** What a throw-away server is for. One of each at a time. */
-export type Purpose = "drill";
-const PURPOSES: readonly Purpose[] = ["drill"];
+export type Purpose = "drill" | "base-backup" | "recovery";
+const PURPOSES: readonly Purpose[] = ["drill", "base-backup", "recovery"];
 
 /** Room for one throw-away server. What must not happen to two at once asks for it. */
 export interface ThrowawayPlace {

@@ -141,7 +141,7 @@ function judgesItselfFine() {
   });
 }
 
-function policyOf({ schedule, timeZone, jitterSeconds, keep }: BackupPolicy): string[] {
+function policyOf({ schedule, timeZone, jitterSeconds, keep, pointInTime }: BackupPolicy): string[] {
   return [
     ...(schedule === undefined ? [] : [`BUDGIE_BACKUP_SCHEDULE=${schedule}`]),
     `BUDGIE_TIMEZONE=${timeZone}`,
@@ -150,6 +150,7 @@ function policyOf({ schedule, timeZone, jitterSeconds, keep }: BackupPolicy): st
     `BUDGIE_KEEP_AT_LEAST=${keep.atLeast}`,
     `BUDGIE_KEEP_WEEKS=${keep.weeks}`,
     `BUDGIE_KEEP_MONTHS=${keep.months}`,
+    ...(pointInTime ? ["BUDGIE_POINT_IN_TIME=true"] : []),
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { RetentionPolicy } from "../agent/retention.ts";
 import { scheduleProblem, timeZoneProblem } from "../agent/schedule.ts";
-import { integer, optional, type SettingDefinition, text } from "./setting-definition.ts";
+import { boolean, integer, optional, type SettingDefinition, text } from "./setting-definition.ts";
 
 /** When backups are taken by themselves, and which of them stay: docs/retention.md. */
 export interface BackupPolicy {
@@ -11,6 +11,8 @@ export interface BackupPolicy {
   /** A run starts up to so much later than it is due. */
   jitterSeconds: number;
   keep: RetentionPolicy;
+  /** Receives the server's WAL, so that every moment can be gone back to: docs/point-in-time.md. */
+  pointInTime: boolean;
 }
 
 export const backupPolicyDefinitions = {
@@ -33,6 +35,7 @@ export const backupPolicyDefinitions = {
   keepAtLeast: { schema: integer(1, 10_000), allowed: "a whole number from 1 to 10000", example: "3" },
   keepWeeks: { schema: integer(0, 5200), allowed: "a whole number from 0 to 5200", example: "4" },
   keepMonths: { schema: integer(0, 1200), allowed: "a whole number from 0 to 1200", example: "12" },
+  pointInTime: { schema: boolean, allowed: "true or false", example: "true" },
 } satisfies Record<string, SettingDefinition>;
 
 export interface BackupPolicyValues {
@@ -43,6 +46,7 @@ export interface BackupPolicyValues {
   keepAtLeast: number;
   keepWeeks: number;
   keepMonths: number;
+  pointInTime: boolean;
 }
 
 export function toBackupPolicy(values: BackupPolicyValues): BackupPolicy {
@@ -56,5 +60,6 @@ export function toBackupPolicy(values: BackupPolicyValues): BackupPolicy {
       weeks: values.keepWeeks,
       months: values.keepMonths,
     },
+    pointInTime: values.pointInTime,
   };
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { engineClient } from "./engine.ts";
+import { allowReplication, withdrawReplication } from "./replication-access.ts";
 import { scramVerifier } from "./scram.ts";
 import { lastLines, runStep, StepFailure } from "./step-main.ts";
 
@@ -14,6 +15,7 @@ interface Input {
   database: string;
   user: string;
   password: string;
+  pointInTime: boolean;
 }
 
 /** A server that replays a long log after a crash is well; it only takes its time. */
@@ -26,6 +28,7 @@ await runStep<Input>(DEADLINE_SECONDS, async (input, until) => {
   await volumeHoldsDatabase(container, input);
   await setPassword(container, input);
   await passwordOpens(container, input);
+  await setReplicationAccess(container, input);
   return `${input.database} answers over TCP, and ${input.user} can log in.`;
 });
 
@@ -132,6 +135,20 @@ async function passwordOpens(container: Docker.Container, input: Input): Promise
   if (answer?.code === 0 && answer.stdout.trim() === input.database) return;
   throw new StepFailure(
     `The server does not take the password that was just set for ${input.user}.${said(answer)}`,
+    "pulumi up",
+  );
+}
+
+/** Over the socket as well. The server reads its rules anew; it is not restarted. */
+async function setReplicationAccess(container: Docker.Container, input: Input): Promise<void> {
+  const answer = await run(
+    container,
+    ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", input.user, "-d", input.database],
+    input.pointInTime ? allowReplication(input.user) : withdrawReplication(),
+  );
+  if (answer?.code === 0) return;
+  throw new StepFailure(
+    `The server's rules for point in time (budgie:pointInTime is ${input.pointInTime}) could not be set.${said(answer)}`,
     "pulumi up",
   );
 }

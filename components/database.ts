@@ -20,6 +20,8 @@ export interface DatabaseArgs {
    * `up`: it must be deployed before it helps.
    */
   destroyGraceSeconds: number;
+  /** Whether the backup agent may receive the WAL. */
+  pointInTime: boolean;
   memoryMegabytes: number;
   /** What must be done before the container is made or touched. */
   after: pulumi.Resource;
@@ -66,6 +68,7 @@ export class Database extends pulumi.ComponentResource {
         database: args.databaseName,
         user: USER,
         password,
+        pointInTime: args.pointInTime,
       },
       { parent: this },
     );

@@ -112,6 +112,7 @@ program
   .description("put a backup in the database's place; what is there now is backed up and kept")
   .argument("[backup]", "a file, a backup's name, `latest`, s3://BUCKET/KEY, or `-` for standard input")
   .addOption(new Option("--from <place>", "take the backup from the bucket").choices(["s3"]))
+  .option("--at <moment>", 'the database as it was at a moment, e.g. "2026-11-22 14:03:00+01"')
   .option("--from-stack <name>", "allow a backup of this other stack")
   .option("--undo", "swap back what the last restore replaced")
   .option("-y, --yes", "restart the backend afterwards without asking")

@@ -9,6 +9,8 @@ import { containerOf, type Stack } from "./stack-containers.ts";
 export interface RestoreDatabaseOptions {
   fromStack?: string;
   undo?: boolean;
+  /** The moment to go back to, with its offset from UTC. */
+  at?: string;
   /** Where the backup is taken from; the backup directory when not said. */
   from?: "s3";
   /** The file with the private key that opens an encrypted copy. */
@@ -52,8 +54,12 @@ function agentCommand(
   if (options.undo) args.push("--undo");
   if (options.fromStack) args.push("--from-stack", options.fromStack);
   if (options.json) args.push("--json");
-  if (source === undefined) return { args };
+  if (options.at) args.push("--at", options.at);
   const identityFile = options.identity;
+  if (source === undefined)
+    return options.from === "s3"
+      ? { args: [...args, "--from", "s3"], readsBucket: "always", identityFile }
+      : { args };
   if (options.from === "s3")
     return { args: [...args, source, "--from", "s3"], readsBucket: "always", identityFile };
   if (source.startsWith("s3://")) return { args: [...args, source], readsBucket: "always", identityFile };

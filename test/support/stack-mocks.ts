@@ -39,6 +39,7 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:keepAtLeast": "3",
   "budgie:keepWeeks": "4",
   "budgie:keepMonths": "12",
+  "budgie:pointInTime": "false",
   "budgie:engineHost": "",
   "budgie:destroyGraceSeconds": "60",
   "budgie:databaseMemoryMegabytes": "1024",

@@ -180,6 +180,10 @@ describe("settings that contradict each other", () => {
       "budgie:databasePort and budgie:httpPort are both 8080.",
     ],
     [
+      { "budgie:pointInTime": "true", "budgie:offsiteKeepDays": "10" },
+      "budgie:offsiteKeepDays is 10, but with budgie:pointInTime it must be at least 14: a base backup is taken every 7 days",
+    ],
+    [
       { "budgie:backendContext": "./nowhere" },
       `budgie:backendContext is "./nowhere", and there is no folder ${process.cwd()}/nowhere.`,
     ],
@@ -258,6 +262,7 @@ describe("accepted settings", () => {
         timeZone: "UTC",
         jitterSeconds: 0,
         keep: { days: 7, atLeast: 3, weeks: 4, months: 12 },
+        pointInTime: false,
       },
       backupRecipients: [],
       engineHost: undefined,

@@ -1,0 +1,181 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type ChainEnding, readEnding, readNotes } from "./point-in-time-notes.ts";
+import { joinRanges, type Recoverable, recoverables } from "./recoverable.ts";
+import { humanSize } from "./reporter.ts";
+import { connectToMaintenance } from "./server.ts";
+import type { AgentSettings } from "./settings.ts";
+import { type Chain, type ChainContent, listChains, type Mark, readChain } from "./wal-chain.ts";
+import { readWalPosition, type WalPosition } from "./wal-server.ts";
+
+const DAY_MS = 24 * 3_600_000;
+/** A base backup is taken every seven days. */
+const BASE_LATE_MS = 8 * DAY_MS;
+/** What the server may keep for a receiver before somebody should look. */
+const LAGS_BYTES = 128 * 1024 * 1024;
+const CAUGHT_UP_WITHIN_MS = 2000;
+
+export interface PointInTimeStatus {
+  /** The first and the last moment that can be gone back to, in ISO 8601; null when there is none. */
+  earliest: string | null;
+  latest: string | null;
+  /** Moments between the two that cannot: the WAL of then is missing. */
+  gaps: { from: string; until: string }[];
+  /** Whether the WAL is being received at this moment. */
+  receiving: boolean;
+  /** What the server keeps because it was not received yet, in bytes; null when it does not say. */
+  slotLagBytes: number | null;
+  baseBackups: number;
+}
+
+/** How far the database can be gone back. Adds to `problems` what is not as it should be. Null where it is switched off. */
+export async function readPointInTimeStatus(
+  settings: AgentSettings,
+  problems: string[],
+  now: Date,
+): Promise<PointInTimeStatus | null> {
+  if (!settings.pointInTime) return null;
+  const chains = await listChains(settings);
+  const seen = await readLive(settings, chains).catch((error: Error) => {
+    problems.push(`Whether WAL is received is not known: ${error.message}`);
+    return null;
+  });
+  const contents = seen?.contents ?? (await Promise.all(chains.map(readChain)));
+  const all = recoverables(contents);
+  const ranges = joinRanges(all);
+  const gaps = ranges
+    .slice(1)
+    .map(({ from }, index) => ({ from: ranges[index]?.until ?? from, until: from }));
+  const ending = await lastEnding(chains);
+  problems.push(
+    ...judgeReceiving(seen?.position ?? null),
+    ...judgeBases(all, contents.at(-1) ?? null, ending, now),
+    ...judgeGaps(gaps, ending, now),
+    ...Object.values(await readNotes(settings)).flatMap(note =>
+      note === null ? [] : [`Point in time: ${note}`],
+    ),
+  );
+  const slot = seen?.position.slot ?? null;
+  return {
+    earliest: iso(ranges[0]?.from),
+    latest: iso(ranges.at(-1)?.until),
+    gaps: gaps.map(({ from, until }) => ({
+      from: new Date(from).toISOString(),
+      until: new Date(until).toISOString(),
+    })),
+    receiving: slot?.active ?? false,
+    slotLagBytes: slot?.lagBytes ?? null,
+    baseBackups: contents.reduce((sum, { bases }) => sum + bases.length, 0),
+  };
+}
+
+/** What every chain holds, the one that is written as of now: where the receiver is at the server's heels, everything is here. */
+export async function readLive(
+  settings: AgentSettings,
+  chains: readonly Chain[],
+): Promise<{ position: WalPosition; contents: ChainContent[] }> {
+  const session = await connectToMaintenance(settings, "budgie point in time");
+  try {
+    const position = await readWalPosition(session);
+    const mark = await caughtUp(position, () => readWalPosition(session));
+    const contents = await Promise.all(chains.map(readChain));
+    const newest = contents.at(-1);
+    if (newest && mark && newest.chain.systemIdentifier === position.systemIdentifier) newest.mark = mark;
+    return { position, contents };
+  } finally {
+    await session.end();
+  }
+}
+
+/** The asked position as a mark, once the receiver has reached it; null when it does not within two seconds. */
+async function caughtUp(asked: WalPosition, askAgain: () => Promise<WalPosition>): Promise<Mark | null> {
+  const giveUpAt = Date.now() + CAUGHT_UP_WITHIN_MS;
+  for (let answer = asked; ; answer = await askAgain()) {
+    const flushed = answer.slot?.flushLsn;
+    if (flushed === undefined || flushed === null || Date.now() > giveUpAt) return null;
+    if (flushed >= asked.lsn) return { at: asked.at, lsn: asked.lsn };
+    await delay(50);
+  }
+}
+
+async function lastEnding(chains: readonly Chain[]): Promise<ChainEnding | null> {
+  for (const chain of [...chains].reverse()) {
+    const ending = await readEnding(chain);
+    if (ending !== null) return ending;
+  }
+  return null;
+}
+
+export function judgeReceiving(position: WalPosition | null): string[] {
+  if (position === null) return [];
+  const { slot } = position;
+  const look = "See what the agent says: npx budgie logs backup";
+  if (slot === null) return [`WAL is not received: the server has no replication slot for it. ${look}`];
+  if (slot.walStatus === "lost")
+    return [`The server has removed WAL that was not received: moments are missing from now on. ${look}`];
+  if (!slot.active)
+    return [`WAL is not received at the moment; the server keeps it meanwhile${left(slot)}. ${look}`];
+  if ((slot.lagBytes ?? 0) > LAGS_BYTES)
+    return [
+      `The receiver of WAL is ${humanSize(slot.lagBytes ?? 0)} behind the server${left(slot)}. ${look}`,
+    ];
+  return [];
+}
+
+function left({ safeBytes }: NonNullable<WalPosition["slot"]>): string {
+  return safeBytes === null ? "" : `, for ${humanSize(Math.max(0, safeBytes))} more`;
+}
+
+export function judgeBases(
+  all: readonly Recoverable[],
+  newest: ChainContent | null,
+  ending: ChainEnding | null,
+  now: Date,
+): string[] {
+  const inNewest = all.filter(({ chain }) => chain === newest);
+  if (inNewest.length === 0) {
+    const because = ending ? `: ${ending.why}` : "";
+    return [
+      `No moment from now on can be gone back to yet${because}. A base backup is taken by itself; until then: npx budgie backup`,
+    ];
+  }
+  const at = inNewest.at(-1)?.from ?? 0;
+  return now.getTime() - at <= BASE_LATE_MS
+    ? []
+    : [
+        `The newest base backup is ${Math.floor((now.getTime() - at) / DAY_MS)} days old. See what the agent says: npx budgie logs backup`,
+      ];
+}
+
+/** Nothing brings the moments of a gap back, so it is red for the day in which somebody should have seen it, and then a note. */
+export function judgeGaps(
+  gaps: readonly { from: number; until: number }[],
+  ending: ChainEnding | null,
+  now: Date,
+): string[] {
+  return gaps
+    .filter(({ until }) => now.getTime() - until < DAY_MS)
+    .map(
+      gap =>
+        `${describeGap(gap)}${ending ? `: ${ending.why}` : ""}. What comes after can be gone back to again`,
+    );
+}
+
+export function pointInTimeWarnings(status: PointInTimeStatus | null, now: Date): string[] {
+  return (status?.gaps ?? [])
+    .map(({ from, until }) => ({ from: Date.parse(from), until: Date.parse(until) }))
+    .filter(({ until }) => now.getTime() - until >= DAY_MS)
+    .map(gap => `${describeGap(gap)}.`);
+}
+
+function describeGap({ from, until }: { from: number; until: number }): string {
+  return `No moment between ${shownMoment(from)} and ${shownMoment(until)} can be gone back to`;
+}
+
+/** `2026-11-22 13:03:00.123 UTC` */
+export function shownMoment(at: number): string {
+  return `${new Date(at).toISOString().replace("T", " ").replace("Z", "")} UTC`;
+}
+
+function iso(at: number | undefined): string | null {
+  return at === undefined ? null : new Date(at).toISOString();
+}
