@@ -1,0 +1,90 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { collectFromContainer } from "../scripts/run-in-container.ts";
+import { startAgent } from "../test/support/agent.ts";
+import { letReceive, queryOnce } from "../test/support/point-in-time.ts";
+import { startPostgres } from "../test/support/postgres.ts";
+
+/** What a pgbench load loses while the agent receives the server's WAL, in one paired run. */
+const PAIRS = Number(process.env.BENCH_PAIRS ?? 5);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 15);
+const CLIENTS = 4;
+
+const postgres = await startPostgres();
+await queryOnce(postgres, "CREATE DATABASE budgie_dev", [], "postgres");
+await letReceive(postgres);
+await pgbench("--initialize", "--quiet", "--scale=10");
+const agent = await startAgent(postgres, {
+  database: "budgie_dev",
+  environment: { BUDGIE_POINT_IN_TIME: "true" },
+});
+try {
+  await caughtUp();
+  // The first base backup is not part of it.
+  await delay(10_000);
+  await pgbench(...load());
+  const [without, received]: [number[], number[]] = [[], []];
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const run = {
+      without: async () => {
+        // Stopped, not paused: the slot stays, and what was missed is received before the next turn is measured.
+        await agent.container.stop();
+        without.push(await rate());
+        await agent.container.start();
+        await caughtUp();
+      },
+      received: async () => void received.push(await rate()),
+    };
+    const turns = pair % 2 === 0 ? [run.without, run.received] : [run.received, run.without];
+    for (const turn of turns) await turn();
+    console.log(
+      `pair ${pair + 1}: ${without.at(-1)?.toFixed(0)} transactions a second, received ${received.at(-1)?.toFixed(0)}`,
+    );
+  }
+  const ratios = received.map((rate, pair) => rate / (without[pair] ?? Number.NaN));
+  console.log(`pgbench with ${CLIENTS} clients, ${SECONDS} s each, medians of ${PAIRS}:`);
+  console.log(`  alone            ${median(without).toFixed(0)} transactions a second`);
+  console.log(`  WAL received     ${median(received).toFixed(0)} transactions a second`);
+  console.log(
+    `  ratio            ${median(ratios).toFixed(3)}, of ${ratios.map(ratio => ratio.toFixed(3)).join(", ")}`,
+  );
+} finally {
+  await agent.stop();
+  await postgres.stop();
+}
+
+function load(): string[] {
+  return [`--client=${CLIENTS}`, "--jobs=2", `--time=${SECONDS}`, "--no-vacuum"];
+}
+
+/** Transactions a second. */
+async function rate(): Promise<number> {
+  await queryOnce(postgres, "CHECKPOINT", [], "postgres");
+  const found = /tps = ([\d.]+)/.exec(await pgbench(...load()));
+  return Number(found?.[1]);
+}
+
+async function pgbench(...args: string[]): Promise<string> {
+  const command = ["pgbench", "-U", postgres.user, ...args, "budgie_dev"];
+  const { code, stdout, stderr } = await collectFromContainer(postgres.container, command);
+  if (code !== 0) throw new Error(`pgbench ended with ${code}: ${stderr}`);
+  return stdout;
+}
+
+/** Waits until the receiver is connected and has everything. */
+async function caughtUp(): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const rows = await queryOnce<{ there: boolean }>(
+      postgres,
+      "SELECT flush_lsn >= pg_current_wal_flush_lsn() AS there FROM pg_stat_replication WHERE application_name = 'pg_receivewal'",
+      [],
+      "postgres",
+    );
+    if (rows[0]?.there) return;
+    await delay(200);
+  }
+  throw new Error("the WAL is not received");
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
