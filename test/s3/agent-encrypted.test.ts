@@ -238,7 +238,7 @@ describe("copies that are encrypted before they leave the machine", () => {
     const dump = join(agent.directory, small.file);
     const name = await makeLargeBackup(dump, agent.directory, 150 * MB);
     await agent.exec(["sh", "-c", `rm /backups/${small.file.replace(".sql", "")}.*`]);
-    const killed = await agent.killed(["push"], { afterMs: 1500 });
+    const killed = await agent.killed(["push"], { afterMs: 1000 });
     expect(killed.code).toBe(137);
     expect((await bucket.keys()).filter(key => key.endsWith(".json.age"))).toEqual([]);
     const script = `budgie-agent push & pid=$!; peak=0

@@ -220,14 +220,18 @@ describe("copies of the backups in an object store", () => {
     expect((await readdir(agent.directory)).filter(name => /budgie_/.test(name))).toEqual([]);
   });
 
-  it("compressed backups are sent, read and fetched as well", async () => {
-    const taken = await agent.run(["backup", "--json", "--format", "sql.gz"]);
-    const { file } = JSON.parse(taken.stdout);
-    expect((await asReader("verify", "--remote", file)).code).toBe(EXIT.done);
-    await rm(local(file));
-    expect((await asReader("pull", file)).code).toBe(EXIT.done);
-    expect((await agent.run(["verify", file])).code).toBe(EXIT.done);
-  });
+  it.each(["sql.gz", "sql.zst", "dump", "dir.tar"])(
+    "%s backups are sent, read and fetched as well",
+    async format => {
+      const taken = await agent.run(["backup", "--json", "--format", format]);
+      const { file, offsite } = JSON.parse(taken.stdout);
+      expect(offsite.key).toMatch(new RegExp(`-[0-9a-f]{12}\\.${format.replace(".", "\\.")}$`));
+      expect((await asReader("verify", "--remote", file)).code).toBe(EXIT.done);
+      await rm(local(file));
+      expect((await asReader("pull", file)).code).toBe(EXIT.done);
+      expect((await agent.run(["verify", file])).code).toBe(EXIT.done);
+    },
+  );
 
   it("roles that are not in the bucket as they were recorded are found, and a backup is fetched without them", async () => {
     const { file, offsite } = await backup();
