@@ -6,6 +6,7 @@ import { BackupGates, gateOfOlderStacks } from "./components/backup-gates.ts";
 import { Database } from "./components/database.ts";
 import { spelling } from "./components/engine.ts";
 import { FirstBackup } from "./components/first-backup.ts";
+import { remember, wantedData } from "./components/known-data.ts";
 import { offsiteStore } from "./components/offsite-store.ts";
 import { labelsOf, type Place } from "./components/place.ts";
 import { prepare } from "./components/prepare.ts";
@@ -16,11 +17,13 @@ import {
   offsiteOutput,
   readmeOutput,
 } from "./components/stack-outputs.ts";
+import { step } from "./components/step.ts";
 import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
 const { stack, namePrefix, destroyGraceSeconds } = settings;
-const { engine, dropped, pins, backupDirectory, bucketLook, storeLacks } = await prepare(settings);
+const { engine, dropped, pins, passwordAgain, backupDirectory, bucketLook, storeLacks } =
+  await prepare(settings);
 
 // The provider would follow DOCKER_CONTEXT past the engine that was found.
 const provider = new docker.Provider("engine", { host: engine.host, context: "" });
@@ -34,7 +37,13 @@ const network = new docker.Network(
   },
   { provider, ignoreChanges: spelling(engine.kind).networkIgnores },
 );
-const place: Place = { engine, network, stack, namePrefix, dropped, pins };
+const joined = step(
+  "network-members",
+  "network-members",
+  { engine: engine.host, namePrefix, name: network.name, network: network.id },
+  {},
+);
+const place: Place = { engine, network, joined, stack, namePrefix, dropped, pins };
 
 const db = new Database(
   "database",
@@ -42,6 +51,7 @@ const db = new Database(
     place,
     databaseName: settings.databaseName,
     password: settings.databasePassword,
+    passwordAgain,
     port: settings.databasePort,
     destroyGraceSeconds,
     pointInTime: settings.backupPolicy.pointInTime,
@@ -50,6 +60,8 @@ const db = new Database(
   },
   onEngine,
 );
+
+remember(wantedData(settings), db.connection.ready);
 
 const bucket = await offsiteStore({ place, store: settings.objectStore, bucketLook }, onEngine);
 

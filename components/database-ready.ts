@@ -2,19 +2,16 @@
 // password the configured one.
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
-import { collectFromContainer } from "../scripts/run-in-container.ts";
+import { type Answer, type Login, logIn, runIn } from "./database-login.ts";
 import { engineClient } from "./engine.ts";
 import { allowReplication, withdrawReplication } from "./replication-access.ts";
 import { scramVerifier } from "./scram.ts";
 import { lastLines, runStep, StepFailure } from "./step-main.ts";
 
-interface Input {
+interface Input extends Login {
   engine: string;
   container: string;
   volume: string;
-  database: string;
-  user: string;
-  password: string;
   pointInTime: boolean;
 }
 
@@ -93,7 +90,7 @@ async function volumeHoldsDatabase(container: Docker.Container, input: Input): P
 
 /** Over the container's own socket, where the image trusts: whatever password the volume had, it has this one now. */
 async function setPassword(container: Docker.Container, input: Input): Promise<void> {
-  const answer = await run(
+  const answer = await runIn(
     container,
     ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", input.user, "-d", input.database],
     `ALTER ROLE ${input.user} PASSWORD '${scramVerifier(input.password)}';\n\\q\n`,
@@ -106,33 +103,10 @@ async function setPassword(container: Docker.Container, input: Input): Promise<v
   );
 }
 
-/**
- * Logs in as the API will: over TCP, from an address that is not trusted. psql asks for the password on standard input when
- * it has no terminal, so it is in no argument, no environment and no file.
- */
 async function passwordOpens(container: Docker.Container, input: Input): Promise<void> {
-  const { NetworkSettings: network } = await container.inspect();
-  const address = Object.values(network.Networks)
-    .map(({ IPAddress }) => IPAddress)
-    .find(Boolean);
-  if (!address) throw new StepFailure("The database's container has no address on its network.", "pulumi up");
-  const answer = await run(
-    container,
-    [
-      "psql",
-      "-XAtqW",
-      "-h",
-      address,
-      "-U",
-      input.user,
-      "-d",
-      input.database,
-      "-c",
-      "select current_database()",
-    ],
-    `${input.password}\n`,
-  );
-  if (answer?.code === 0 && answer.stdout.trim() === input.database) return;
+  const { ok, answer } = await logIn(container, input);
+  if (ok) return;
+  if (!answer) throw new StepFailure("The database's container has no address on its network.", "pulumi up");
   throw new StepFailure(
     `The server does not take the password that was just set for ${input.user}.${said(answer)}`,
     "pulumi up",
@@ -141,7 +115,7 @@ async function passwordOpens(container: Docker.Container, input: Input): Promise
 
 /** Over the socket as well. The server reads its rules anew; it is not restarted. */
 async function setReplicationAccess(container: Docker.Container, input: Input): Promise<void> {
-  const answer = await run(
+  const answer = await runIn(
     container,
     ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", input.user, "-d", input.database],
     input.pointInTime ? allowReplication(input.user) : withdrawReplication(),
@@ -153,32 +127,12 @@ async function setReplicationAccess(container: Docker.Container, input: Input): 
   );
 }
 
-type Answer = Awaited<ReturnType<typeof collectFromContainer>>;
-
 /** Over TCP on the loopback address, which the image trusts: no password is needed. */
 function query(container: Docker.Container, input: Input, database: string, sql: string) {
-  return run(container, ["psql", "-XAtq", "-h", "127.0.0.1", "-U", input.user, "-d", database, "-c", sql]);
+  return runIn(container, ["psql", "-XAtq", "-h", "127.0.0.1", "-U", input.user, "-d", database, "-c", sql]);
 }
 
-/** Undefined when the engine cannot run a command in the container at this moment. */
-async function run(
-  container: Docker.Container,
-  command: readonly string[],
-  stdin?: string,
-): Promise<Answer | undefined> {
-  try {
-    return await collectFromContainer(
-      container,
-      command,
-      stdin === undefined ? undefined : Buffer.from(stdin),
-    );
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 409) return undefined; // Not running, or restarting.
-    throw error;
-  }
-}
-
-function said(answer: Answer | undefined): string {
+function said(answer: Answer): string {
   const words = answer?.stderr.replace(/^Password: */, "").trim();
   return words ? ` It says: ${words}.` : "";
 }

@@ -13,6 +13,8 @@ export interface DatabaseArgs {
   databaseName: string;
   /** The password of the role `budgie_user`. @default generated once and kept in the state */
   password?: pulumi.Output<string> | undefined;
+  /** Whether to set and prove the password although it is the one of the last `up`. */
+  passwordAgain: boolean;
   /** A port of 127.0.0.1. @default not published */
   port?: number | undefined;
   /**
@@ -41,6 +43,8 @@ export interface DatabaseConnection {
 }
 
 const IMAGE = "postgres:16-alpine";
+/** No server opens a volume of another one. */
+export const MAJOR_VERSION = /^postgres:(\d+)/.exec(IMAGE)?.[1] ?? IMAGE;
 const USER = "budgie_user";
 const PORT = 5432;
 const INITIAL_PASSWORD_FILE = "/run/secrets/initial-password";
@@ -71,6 +75,7 @@ export class Database extends pulumi.ComponentResource {
         pointInTime: args.pointInTime,
       },
       { parent: this },
+      args.passwordAgain,
     );
     this.connection = {
       host: this.container.name,
@@ -85,6 +90,10 @@ export class Database extends pulumi.ComponentResource {
   }
 }
 
+export function volumeName(namePrefix: string): string {
+  return `${namePrefix}-postgres-data`;
+}
+
 /**
  * DANGER: this is the data. `retainOnDelete` keeps it through `pulumi destroy` and through a replacement; a new name is a
  * new, empty volume. The state must hold the option before it helps: removing it takes one `up` to take effect, and so does
@@ -94,7 +103,7 @@ function createVolume(name: string, place: Place, parent: pulumi.Resource): dock
   return new docker.Volume(
     `${name}-volume`,
     {
-      name: `${place.namePrefix}-postgres-data`,
+      name: volumeName(place.namePrefix),
       labels: labelsOf({ "budgie.stack": place.stack, "budgie.prefix": place.namePrefix }),
     },
     {

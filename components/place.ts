@@ -8,6 +8,8 @@ import type { PinnedImages } from "./pinned-images.ts";
 export interface Place {
   engine: Engine;
   network: docker.Network;
+  /** What to depend on: when it is there, every container that exists is in the network. */
+  joined: pulumi.Resource;
   /** The stack's name, e.g. dev. */
   stack: string;
   namePrefix: string;
@@ -51,7 +53,7 @@ export function containerOptions(
   const containerIgnores = [...spelled.containerIgnores, ...place.dropped];
   return {
     parent,
-    dependsOn,
+    dependsOn: [place.joined, ...dependsOn],
     ignoreChanges: containerIgnores,
     transformations: containerIgnores.length > 0 ? [labelledWith(containerIgnores)] : [],
     // The provider would record a change of these and leave the container as it is.

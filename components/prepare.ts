@@ -3,11 +3,16 @@ import { PROJECT_FOLDER, type Settings } from "../settings.ts";
 import { backupDirectoryPath, createBackupDirectory, sharedDirectoryProblem } from "./backup-directory.ts";
 import { bucketOwnership } from "./bucket-owner.ts";
 import { type DroppedInput, type Engine, engineTraits, findEngine, unreachable } from "./engine.ts";
+import { startStopped, takesItsPassword } from "./healthy-database.ts";
+import { otherDataProblem, rememberedData, wantedData } from "./known-data.ts";
+import { lostVolumeProblem } from "./lost-volume.ts";
 import { namePrefixProblem } from "./name-prefix.ts";
 import { otherDatabaseProblem } from "./other-database.ts";
+import { type OwnState, readOwnState } from "./own-state.ts";
 import { type PinnedImages, pinnedImages } from "./pinned-images.ts";
 import { type PublishedPort, portProblem } from "./published-port.ts";
 import { Refusal } from "./refusal.ts";
+import { retaggedImageProblem } from "./retagged-image.ts";
 import { otherEngineProblem } from "./same-engine.ts";
 import { storeLacks } from "./store-lacks.ts";
 
@@ -16,6 +21,8 @@ export interface Prepared {
   /** What the engine does not carry out; nothing when it did not answer. */
   dropped: readonly DroppedInput[];
   pins: PinnedImages;
+  /** Whether the database does not take its password any more, which no input of Pulumi's shows. */
+  passwordAgain: boolean;
   /** Absolute, on the engine's machine. */
   backupDirectory: string;
   bucketLook: BucketLook;
@@ -36,40 +43,75 @@ export interface BucketLook {
  * touched. A preview only warns, and makes nothing: it may run on another machine. Throws a `Refusal`.
  */
 export async function prepare(settings: Settings): Promise<Prepared> {
+  const { namePrefix } = settings;
   try {
-    const engine = await findEngine(settings.engineHost);
+    const [engine, state] = await Promise.all([findEngine(settings.engineHost), readOwnState()]);
     if (!engine.reachable) refuse(unreachable(engine));
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
-    const [problems, traits, pins] = await Promise.all([
-      problemsOf(engine, settings, backupDirectory),
+    const [problems, passwordOpens, traits, pins] = await Promise.all([
+      problemsOf(engine, settings, state, backupDirectory),
+      takesItsPassword(engine, state, namePrefix),
       engine.reachable ? engineTraits(engine) : undefined,
       pinnedImages(engine),
     ]);
-    for (const problem of problems) if (problem) refuse(problem);
+    for (const problem of problems) if (problem) refuse(problem.says, problem.inPreview);
     if (!pulumi.runtime.isDryRun()) createBackupDirectory(engine, backupDirectory);
     const bucketLook = await lookAtOwnBucket(settings);
+    const started = !pulumi.runtime.isDryRun() && (await startStopped(engine, state, namePrefix));
+    const passwordAgain = !(started ? await takesItsPassword(engine, state, namePrefix) : passwordOpens);
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
     const dropped = traits?.dropped ?? [];
-    return { engine, dropped, pins, backupDirectory, bucketLook, storeLacks: lacks };
+    return { engine, dropped, pins, passwordAgain, backupDirectory, bucketLook, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
 }
 
-/** Each asks the engine for something of its own, and none waits for another. The first that is there is the one to be told. */
+interface Problem {
+  says: string;
+  /** Whether a preview is refused for it too. It is for what is as true on any other machine. */
+  inPreview: boolean;
+}
+
+/**
+ * Each asks the engine for something of its own, and none waits for another where it need not. The first that is there is the
+ * one to be told.
+ */
 function problemsOf(
   engine: Engine,
   settings: Settings,
+  state: OwnState,
   backupDirectory: string,
-): Promise<(string | undefined)[]> {
-  const { stack, namePrefix } = settings;
+): Promise<(Problem | undefined)[]> {
+  const { stack, namePrefix, engineHost } = settings;
+  const here = async (asked: Promise<string | undefined>) => {
+    const says = await asked;
+    return says === undefined ? undefined : { says, inPreview: false };
+  };
+  const other = otherEngineProblem(engine, stack);
+  const otherEngine = async () => {
+    const found = await other;
+    // A preview may run on a machine with an engine of its own. Another address in the settings is no such accident.
+    return found && { says: found.problem, inPreview: Boolean(engineHost) && engineHost !== found.ownHost };
+  };
+  const otherData = async () => {
+    const remembered = rememberedData(state);
+    if (!remembered) return undefined;
+    const left = otherDataProblem(remembered, wantedData(settings), stack);
+    if (left) return { says: left, inPreview: true };
+    if (!engine.reachable || (await other)) return undefined;
+    const lost = await lostVolumeProblem(engine, remembered, stack);
+    return lost === undefined ? undefined : { says: lost, inPreview: true };
+  };
   return Promise.all([
-    otherEngineProblem(engine, stack),
-    namePrefixProblem(engine, namePrefix, stack),
-    ...publishedPorts(settings).map(port => portProblem(engine, namePrefix, port)),
-    sharedDirectoryProblem(engine, namePrefix, backupDirectory),
-    otherDatabaseProblem(engine, namePrefix),
+    otherEngine(),
+    otherData(),
+    here(retaggedImageProblem(engine, state, namePrefix)),
+    here(namePrefixProblem(engine, namePrefix, stack)),
+    ...publishedPorts(settings).map(port => here(portProblem(engine, namePrefix, port))),
+    here(sharedDirectoryProblem(engine, namePrefix, backupDirectory)),
+    here(otherDatabaseProblem(engine, namePrefix)),
   ]);
 }
 
@@ -96,7 +138,7 @@ async function lookAtOwnBucket({ objectStore, ...stack }: Settings): Promise<Buc
   };
 }
 
-function refuse(problem: string): void {
-  if (!pulumi.runtime.isDryRun()) throw new Error(problem);
+function refuse(problem: string, inPreview = false): void {
+  if (inPreview || !pulumi.runtime.isDryRun()) throw new Error(problem);
   pulumi.log.warn(problem);
 }

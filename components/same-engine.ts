@@ -15,19 +15,28 @@ export interface KnownEngine {
 /** The resource that remembers; what it is called is what the way out names. */
 const NAME = "container-engine";
 
+/** That the engine is another one than the stack's own. */
+export interface OtherEngine {
+  problem: string;
+  /** Where its own one answered. */
+  ownHost: string;
+}
+
 /**
  * Says so when the engine that was found is not the one that the stack was first brought up on: the stack's volume is there,
  * and `pulumi up` here would begin with an empty one. The state remembers the engine from the first `up` until `destroy`,
  * which is how a stack moves. Throws when the engine does not say who it is.
  */
-export async function otherEngineProblem(engine: Engine, stack: string): Promise<string | undefined> {
+export async function otherEngineProblem(engine: Engine, stack: string): Promise<OtherEngine | undefined> {
   const found: KnownEngine = {
     host: engine.host,
     identity: engine.reachable ? (await engineTraits(engine)).identity : null,
   };
   const memory = new pulumi.Stash(NAME, { input: found }, { ignoreChanges: ["input"] });
   const urn = await settled(memory.urn);
-  return otherEngine(found, (await settled(memory.output)) as KnownEngine | undefined, stack, urn ?? "");
+  const own = (await settled(memory.output)) as KnownEngine | undefined;
+  const problem = otherEngine(found, own, stack, urn ?? "");
+  return own && problem !== undefined ? { problem, ownHost: own.host } : undefined;
 }
 
 /** Pure part of the above. What is not known on either side is no problem: only `up` must know, and it has an engine. */

@@ -2,6 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
 type Script =
+  | "network-members"
   | "database-ready"
   | "database-identity"
   | "backend-ready"
@@ -12,12 +13,15 @@ type Script =
 /**
  * A step of `pulumi up` that is a script of this folder. It runs when it is new and whenever its input has changed; others
  * wait for it with `dependsOn`. The input reaches the script on standard input and is kept encrypted in the state.
+ *
+ * @param again whether it runs this time although its input is the same. @default false
  */
 export function step(
   name: string,
   script: Script,
   input: Record<string, pulumi.Input<unknown>>,
   opts: pulumi.CustomResourceOptions,
+  again = false,
 ): command.local.Command {
   return new command.local.Command(
     name,
@@ -27,7 +31,12 @@ export function step(
       stdin: pulumi.secret(pulumi.jsonStringify(input)),
       addPreviousOutputInEnv: false,
       logging: command.local.Logging.None,
+      ...(again ? { environment: { BUDGIE_AGAIN: new Date().toISOString() } } : {}),
     },
-    pulumi.mergeOptions(opts, { additionalSecretOutputs: ["stdin"] }),
+    pulumi.mergeOptions(opts, {
+      additionalSecretOutputs: ["stdin"],
+      // What made it run again once stays in the state and is no difference the next time.
+      ignoreChanges: again ? [] : ["environment"],
+    }),
   );
 }

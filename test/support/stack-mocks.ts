@@ -113,6 +113,7 @@ export async function runProgram(
     "budgie",
     "dev",
     preview,
+    "organization",
   );
   pulumi.runtime.setAllConfig({ ...DEFAULTS, ...config }, secretKeys);
   captureRequests(resources);

@@ -66,7 +66,8 @@ describe("a stack", () => {
     const own = await podmanOf("user.sock", "home", "/home/ann/.local/share/containers/storage");
     const root = await podmanOf("root.sock", "home", "/var/lib/containers/storage");
     await otherEngineProblem(own, "dev");
-    const problem = await otherEngineProblem(root, "dev");
+    const { problem, ownHost } = (await otherEngineProblem(root, "dev")) ?? {};
+    expect(ownHost).toBe(own.host);
     expect(problem).toContain("Nothing was changed.");
     expect(problem).toContain(`its own: ${own.host} (home:/home/ann/.local/share/containers/storage)`);
     expect(problem).toContain(`found:   ${root.host} (home:/var/lib/containers/storage)`);
@@ -79,7 +80,7 @@ describe("a stack", () => {
     const engine = await engineAt("docker.sock", "docker", () => ({ ID: id }));
     await otherEngineProblem(engine, "dev");
     id = "EFGH";
-    const problem = await otherEngineProblem({ ...engine }, "dev");
+    const { problem } = (await otherEngineProblem({ ...engine }, "dev")) ?? {};
     expect(problem).toContain("Start its own engine at that address again.");
     expect(problem).not.toContain("config set");
   });

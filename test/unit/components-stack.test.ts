@@ -221,6 +221,7 @@ describe("secrets", () => {
       "database-initial-password",
       "database-ready",
       "first-backup-proof",
+      "network-members",
       "object-store-bucket",
       "object-store-reader-secret",
       "object-store-root-secret",
