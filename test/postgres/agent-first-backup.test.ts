@@ -1,13 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isBackupName } from "../../agent/backup-name.ts";
 import { EXIT } from "../../agent/exit-codes.ts";
 import { readSchedule } from "../../agent/schedule.ts";
 import { startAgent, type TestAgent } from "../support/agent.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { query } from "../support/query.ts";
 
 const MEMORY = ".schedule-test.json";
 const YEARLY = "0 2 1 1 *";
@@ -26,18 +26,13 @@ describe("the first backup, as `pulumi up` asks for it", () => {
       database: "budgie_dev",
       environment: { BUDGIE_BACKUP_SCHEDULE: YEARLY },
     });
-    await query("CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
+    await query(postgres, "budgie_dev", "CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
   });
   afterEach(async () => {
     await agent?.stop();
     await postgres?.stop();
   });
 
-  const query = async (text: string) => {
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    await client.query(text).finally(() => client.end());
-  };
   const backups = async () => (await readdir(agent.directory)).filter(isBackupName).sort();
   const prove = async () => {
     const { code, stdout, stderr } = await agent.run(["prove-first-backup"]);
@@ -70,9 +65,9 @@ describe("the first backup, as `pulumi up` asks for it", () => {
   });
 
   it("is not one of before the tables were made, nor one that was found bad", async () => {
-    await query("DROP TABLE kept");
+    await query(postgres, "budgie_dev", "DROP TABLE kept");
     expect((await agent.run(["backup"])).code).toBe(EXIT.done);
-    await query("CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
+    await query(postgres, "budgie_dev", "CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
     expect(await prove()).toContain("(tables: 1, rows: 10)");
     expect(await backups()).toHaveLength(2);
 
