@@ -123,12 +123,12 @@ const definitions = {
     example: "registry.example.com/budgie-backend:1.4.2",
   },
   backendContext: {
-    schema: optional(text(/^[^\r\n]+$/)),
+    schema: optional(text(/^\P{Cc}+$/u)),
     allowed: "a folder that exists, or nothing",
     example: "../budgie/backend",
   },
   backendDockerfile: {
-    schema: optional(text(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))[^\r\n]+$/)),
+    schema: optional(text(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))\P{Cc}+$/u)),
     allowed: "a file inside budgie:backendContext, relative to it, or nothing",
     example: "docker/Dockerfile",
   },
@@ -149,7 +149,7 @@ const definitions = {
   },
   backupDir: {
     // The engine's mounts are written `host:container`.
-    schema: text(/^[^:\r\n]+$/).refine(isFolderOfItsOwn),
+    schema: text(/^[^:\p{Cc}]+$/u).refine(isFolderOfItsOwn),
     allowed: "a folder of its own (not the project folder, nor one above it), without a colon in its path",
     example: "./backups",
   },

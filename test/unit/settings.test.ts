@@ -191,6 +191,8 @@ describe("settings that contradict each other", () => {
       { "budgie:backendContext": "./docs-or-any", "budgie:backendDockerfile": "../../etc/passwd" },
       'budgie:backendDockerfile is "../../etc/passwd".',
     ],
+    [{ "budgie:backendContext": "./a\0b" }, 'budgie:backendContext is "./a\\u0000b".'],
+    [{ "budgie:backupDir": "./a\0b" }, 'budgie:backupDir is "./a\\u0000b".'],
     [{ "budgie:backupDir": "." }, 'budgie:backupDir is ".".'],
     [{ "budgie:backupDir": "/" }, 'budgie:backupDir is "/".'],
   ])("%o is refused", (values, problem) => {
