@@ -14,7 +14,7 @@ import { humanSize, type Reporter } from "./reporter.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { type ThrowawayPlace, withThrowawayPlace } from "./throwaway-place.ts";
-import { baseFolder, type Chain, compactTime, namesIn } from "./wal-chain.ts";
+import { baseFolder, type Chain, compactTime, makeFolder, namesIn } from "./wal-chain.ts";
 
 const WATCH_EVERY_MS = 500;
 const PARTIAL = ".partial-";
@@ -149,9 +149,7 @@ async function expectedBytes(folder: string, clusterBytes: number): Promise<numb
 }
 
 async function copyCluster(settings: AgentSettings, partial: string, signal: AbortSignal): Promise<void> {
-  const { uid, gid } = await stat(settings.backupDir);
-  await mkdir(partial, { mode: 0o700 });
-  await chown(partial, uid, gid);
+  await makeFolder(settings, partial);
   const full = new AbortController();
   const timer = setInterval(async () => {
     const free = await freeBytes(partial).catch(() => 0);

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { BaseRecord } from "./base-record.ts";
+import { readSent, unsentBases, unsentSegments } from "./chain-sent.ts";
+import { shownPlace } from "./object-store.ts";
 import { type ChainEnding, readEnding, readNotes } from "./point-in-time-notes.ts";
 import { joinRanges, type Recoverable, recoverables } from "./recoverable.ts";
 import { humanSize } from "./reporter.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 import { type Chain, type ChainContent, listChains, type Mark, readChain } from "./wal-chain.ts";
+import type { SealedSegment } from "./wal-segment.ts";
 import { readWalPosition, type WalPosition } from "./wal-server.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -12,6 +16,7 @@ const DAY_MS = 24 * 3_600_000;
 const BASE_LATE_MS = 8 * DAY_MS;
 /** What the server may keep for a receiver before somebody should look. */
 const LAGS_BYTES = 128 * 1024 * 1024;
+const SENT_WITHIN_MS = 3_600_000;
 const CAUGHT_UP_WITHIN_MS = 2000;
 
 export interface PointInTimeStatus {
@@ -25,6 +30,8 @@ export interface PointInTimeStatus {
   /** What the server keeps because it was not received yet, in bytes; null when it does not say. */
   slotLagBytes: number | null;
   baseBackups: number;
+  /** How much is to be in the bucket and is not known to be; null where nothing is sent. */
+  unsent: { segments: number; baseBackups: number } | null;
 }
 
 /** How far the database can be gone back. Adds to `problems` what is not as it should be. Null where it is switched off. */
@@ -46,10 +53,12 @@ export async function readPointInTimeStatus(
     .slice(1)
     .map(({ from }, index) => ({ from: ranges[index]?.until ?? from, until: from }));
   const ending = await lastEnding(chains);
+  const unsent = settings.offsite && (await listUnsent(chains, contents, shownPlace(settings.offsite)));
   problems.push(
     ...judgeReceiving(seen?.position ?? null),
     ...judgeBases(all, contents.at(-1) ?? null, ending, now),
     ...judgeGaps(gaps, ending, now),
+    ...judgeSending(unsent, now),
     ...Object.values(await readNotes(settings)).flatMap(note =>
       note === null ? [] : [`Point in time: ${note}`],
     ),
@@ -65,7 +74,42 @@ export async function readPointInTimeStatus(
     receiving: slot?.active ?? false,
     slotLagBytes: slot?.lagBytes ?? null,
     baseBackups: contents.reduce((sum, { bases }) => sum + bases.length, 0),
+    unsent: unsent && { segments: unsent.segments.length, baseBackups: unsent.bases.length },
   };
+}
+
+interface Unsent {
+  segments: SealedSegment[];
+  bases: BaseRecord[];
+}
+
+async function listUnsent(
+  chains: readonly Chain[],
+  contents: readonly ChainContent[],
+  store: string,
+): Promise<Unsent> {
+  const unsent: Unsent = { segments: [], bases: [] };
+  for (const [index, content] of contents.entries()) {
+    const chain = chains[index];
+    if (!chain) continue;
+    const known = await readSent(chain, store);
+    unsent.segments.push(...unsentSegments(content, known));
+    unsent.bases.push(...unsentBases(content, known));
+  }
+  return unsent;
+}
+
+/** A failed try is noted by the agent; this is for one that does not try. */
+export function judgeSending(unsent: Unsent | null, now: Date): string[] {
+  const late = (at: number) => now.getTime() - at > SENT_WITHIN_MS;
+  const [segment] = unsent?.segments ?? [];
+  const [base] = unsent?.bases ?? [];
+  const look = "See what the agent says: npx budgie logs backup";
+  if (base && late(Date.parse(base.consistentAt)))
+    return [`The base backup ${base.name} is not in the bucket after more than an hour. ${look}`];
+  if (segment && late(segment.coversUntil))
+    return [`WAL from ${shownMoment(segment.coversUntil)} on is not in the bucket yet. ${look}`];
+  return [];
 }
 
 /** What every chain holds, the one that is written as of now: where the receiver is at the server's heels, everything is here. */

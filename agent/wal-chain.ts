@@ -94,7 +94,8 @@ function timeOf(chainName: string): number {
   return Date.parse(chainName.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, "$1-$2-$3T$4:$5:$6Z"));
 }
 
-async function makeFolder(settings: AgentSettings, folder: string): Promise<void> {
+/** Owned by whoever owns the backup directory, and closed to others. */
+export async function makeFolder(settings: AgentSettings, folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   const { uid, gid } = await stat(settings.backupDir);

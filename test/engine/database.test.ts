@@ -14,6 +14,8 @@ it("no password is shown by inspect, ps, logs, the state, or what the commands p
   stack = await createStack();
   await stack.set("databasePassword", password, { secret: true });
   await stack.set("sessionSecret", session, { secret: true });
+  // Its programs get the password too.
+  await stack.set("pointInTime", "true");
   const seen: [string, string][] = [];
   const see = (where: string, text: string) => seen.push([where, text]);
 

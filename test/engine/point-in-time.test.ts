@@ -1,0 +1,53 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, expect, it } from "vitest";
+import type { Status } from "../../agent/status.ts";
+import { createStack, type TestStack } from "../support/stack.ts";
+
+let stack: TestStack;
+
+afterEach(() => stack?.remove());
+
+it("point in time is switched on, used and switched off, and the database's container stays what it is", async () => {
+  stack = await createStack();
+  await stack.up();
+  const database = await stack.containerId("db");
+  await stack.sql("CREATE TABLE ours AS SELECT 1 AS id");
+
+  await stack.set("pointInTime", "true");
+  await stack.up();
+  expect(await stack.containerId("db")).toBe(database);
+  await stack.requireNoChange();
+  await until(({ pointInTime }) => pointInTime !== null && pointInTime.earliest !== null);
+  const kept = new Date().toISOString();
+  await until(({ pointInTime }) => (pointInTime?.latest ?? "") > kept);
+  await stack.sql("DROP TABLE ours");
+
+  const restored = await stack.budgie(["restore", "--at", kept, "--yes"]);
+  expect(restored.code, restored.all).toBe(0);
+  expect(await stack.sql("SELECT id FROM ours")).toBe("1");
+
+  await stack.set("pointInTime", "false");
+  await stack.up();
+  expect(await stack.containerId("db")).toBe(database);
+  await stack.requireNoChange();
+  expect(await stack.sql("SELECT count(*) FROM pg_replication_slots")).toBe("0");
+  expect(await stack.sql("SHOW max_slot_wal_keep_size")).toBe("-1");
+  expect((await readStatus()).pointInTime).toBeNull();
+  expect(await readdir(join(stack.backupDir, "point-in-time"))).toHaveLength(1);
+});
+
+async function readStatus(): Promise<Status> {
+  return JSON.parse((await stack.budgie(["status", "--json"])).stdout);
+}
+
+async function until(isSo: (status: Status) => boolean): Promise<void> {
+  for (let tries = 0; tries < 60; tries++) {
+    if (isSo(await readStatus())) return;
+    await delay(1000);
+  }
+  throw new Error(
+    `did not come: ${JSON.stringify(await readStatus(), null, 1)}\n${await stack.logs("backup")}`,
+  );
+}
