@@ -49,8 +49,8 @@ async function work(settings: AgentSettings, report: Reporter, signal: AbortSign
   const say = sayer(settings, report);
   await Promise.all([
     keepWatching(settings, watched, report, say, signal),
-    keepTakingBases(settings, watched, report, say, signal),
-    keepSendingChains(settings, report, say, signal),
+    keepDoing("base", BASE_AGAIN_MS, () => takeDueBase(settings, watched, report, signal), say, signal),
+    keepDoing("sending", SEND_AGAIN_MS, () => sendAll(settings, report, signal), say, signal),
   ]);
 }
 
@@ -91,48 +91,40 @@ async function keepWatching(
   await session?.end().catch(() => undefined);
 }
 
-async function keepTakingBases(
-  settings: AgentSettings,
-  watched: Watched,
-  report: Reporter,
+/** Does what is due, again and again; never throws. `work` says whether it knows that all is well. */
+async function keepDoing(
+  part: "base" | "sending",
+  againAfterMs: number,
+  work: () => Promise<boolean>,
   say: Say,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    const { chain, receiving } = watched;
-    if (chain && receiving && (await isBaseDue(chain))) {
-      try {
-        await takeBaseBackup(settings, chain, report, signal);
-        say("base", null);
-      } catch (error) {
-        if (signal.aborted) return;
-        say("base", (error as Error).message);
-        await pause(BASE_AGAIN_MS, signal);
-      }
+    try {
+      if (await work()) say(part, null);
+    } catch (error) {
+      if (signal.aborted) return;
+      say(part, (error as Error).message);
+      await pause(againAfterMs, signal);
     }
     await pause(LOOK_EVERY_MS, signal);
   }
 }
 
-async function keepSendingChains(
+async function takeDueBase(
   settings: AgentSettings,
+  { chain, receiving }: Watched,
   report: Reporter,
-  say: Say,
   signal: AbortSignal,
-): Promise<void> {
-  const { offsite } = settings;
-  if (offsite === null) return say("sending", null);
-  while (!signal.aborted) {
-    try {
-      await sendChains(settings, offsite, report, signal);
-      say("sending", null);
-    } catch (error) {
-      if (signal.aborted) return;
-      say("sending", (error as Error).message);
-      await pause(SEND_AGAIN_MS, signal);
-    }
-    await pause(LOOK_EVERY_MS, signal);
-  }
+): Promise<boolean> {
+  if (!chain || !receiving) return false;
+  if (await isBaseDue(chain)) await takeBaseBackup(settings, chain, report, signal);
+  return true;
+}
+
+async function sendAll(settings: AgentSettings, report: Reporter, signal: AbortSignal): Promise<boolean> {
+  if (settings.offsite !== null) await sendChains(settings, settings.offsite, report, signal);
+  return true;
 }
 
 /** Also when the newest is from the future: a clock that was wrong must not keep the next one away. */
