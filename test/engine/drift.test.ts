@@ -106,7 +106,7 @@ describe.each<"Docker" | PodmanKind>(["Docker", "rootful"])("on %s, `pulumi up -
     await isWell();
   });
 
-  it("backs up a stopped database before it replaces the container: with a published port it must", async () => {
+  it("starts a stopped database with a published port; Docker forgets the port, so there it is backed up and its container replaced", async () => {
     await remember();
     await stack.set("databasePort", String(await freePort()));
     await stack.up();
@@ -118,12 +118,16 @@ describe.each<"Docker" | PodmanKind>(["Docker", "rootful"])("on %s, `pulumi up -
 
     await succeeds(upRefresh(stack));
 
-    expect(await stack.containerId("db")).not.toBe(before);
-    const [taken = "", ...others] = (await backups()).filter(name => !known.includes(name));
-    expect(others).toEqual([]);
-    const manifest = JSON.parse(await readFile(join(stack.backupDir, taken), "utf8")) as Manifest;
-    expect(manifest.reason).toBe("before-change");
-    expect(manifest.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows }));
+    const replaced = (await stack.containerId("db")) !== before;
+    const taken = (await backups()).filter(name => !known.includes(name));
+    expect({ replaced, backups: taken.length }).toEqual(
+      podman ? { replaced: false, backups: 0 } : { replaced: true, backups: 1 },
+    );
+    for (const name of taken) {
+      const manifest = JSON.parse(await readFile(join(stack.backupDir, name), "utf8")) as Manifest;
+      expect(manifest.reason).toBe("before-change");
+      expect(manifest.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows }));
+    }
     await isWell();
   });
 
