@@ -72,6 +72,9 @@ export interface StoreCredentials {
   sessionToken?: string;
 }
 
+/** What a stack's agent may have with the default settings. */
+const MEMORY_BYTES = 1536 * 2 ** 20;
+
 /** The agent in its own image, beside `postgres`, with a backup directory of its own. */
 export async function startAgent(
   postgres: TestPostgres,
@@ -116,6 +119,9 @@ export async function startAgent(
     ],
     HostConfig: {
       Init: true,
+      // As in a stack: nothing that a test does may need more.
+      Memory: MEMORY_BYTES,
+      MemorySwap: MEMORY_BYTES,
       CapDrop: ["ALL"],
       CapAdd: ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL"],
       Binds: [
