@@ -28,7 +28,8 @@ export async function makeAgeKey(): Promise<AgeKey> {
     decrypt: async sealed => {
       const file = join(directory, "sealed.age");
       await writeFile(file, sealed);
-      const { stdout } = await execa("age", ["-d", "-i", identityFile, file], { encoding: "buffer" });
+      const asItIs = { encoding: "buffer", stripFinalNewline: false } as const;
+      const { stdout } = await execa("age", ["-d", "-i", identityFile, file], asItIs);
       return Buffer.from(stdout);
     },
     remove: () => rm(directory, { recursive: true, force: true }),
