@@ -37,10 +37,12 @@ export async function proveFirstBackup(settings: AgentSettings, report: Reporter
     const proven = provenBackup(backups);
     if (proven) return proven;
     try {
-      const untried = untriedBackup(backups, facts);
+      // One that the agent has just taken by itself, or that a gate took before the stack was destroyed.
+      const untried = backups.find(backup => !isBad(backup))?.name;
       const name = untried ?? (await takeOne(settings, report)).file;
       await drill(settings, { which: name, store: null }, report);
-      if (untried === null) return requireProven(provenBackup(await judgedBackups(settings, facts)), name);
+      if (untried === undefined)
+        return requireProven(provenBackup(await judgedBackups(settings, facts)), name);
     } catch (error) {
       if (!(error instanceof Stop) || error.code !== EXIT.busy) throw error;
       report.info(error.message);
@@ -49,13 +51,16 @@ export async function proveFirstBackup(settings: AgentSettings, report: Reporter
   }
 }
 
-/** Those of the database that is there, newest first: one of another says nothing of it. */
-async function judgedBackups(
-  settings: AgentSettings,
-  { systemIdentifier }: ServerFacts,
-): Promise<JudgedBackup[]> {
+/**
+ * Those that say something of the database that is there, newest first: none of another one, and none of before the API made
+ * its tables.
+ */
+async function judgedBackups(settings: AgentSettings, facts: ServerFacts): Promise<JudgedBackup[]> {
   const judged = (await listKept(settings)).map(judge).filter(found => typeof found !== "string");
-  return judged.filter(({ manifest }) => manifest?.systemIdentifier === systemIdentifier);
+  return judged.filter(({ manifest }) => {
+    const empty = manifest?.tables.length === 0 && facts.tables > 0;
+    return manifest?.systemIdentifier === facts.systemIdentifier && !empty;
+  });
 }
 
 function provenBackup(backups: readonly JudgedBackup[]): ProvenBackup | null {
@@ -63,16 +68,6 @@ function provenBackup(backups: readonly JudgedBackup[]): ProvenBackup | null {
   if (!found?.manifest || !found.proven) return null;
   const { tables } = found.manifest;
   return { name: found.name, provenAt: found.proven.at, tables: tables.length, rows: totalRows(tables) };
-}
-
-/**
- * One that the agent has just taken by itself, or that a gate took before the stack was destroyed. Not one of before the API
- * made its tables: that would prove nothing.
- */
-function untriedBackup(backups: readonly JudgedBackup[], facts: ServerFacts): string | null {
-  const newest = backups.find(backup => !isBad(backup));
-  if (!newest?.manifest || (newest.manifest.tables.length === 0 && facts.tables > 0)) return null;
-  return newest.name;
 }
 
 function requireProven(proven: ProvenBackup | null, name: string): ProvenBackup {

@@ -67,6 +67,7 @@ describe("the first backup, as `pulumi up` asks for it", () => {
   it("is not one of before the tables were made, nor one that was found bad", async () => {
     await query(postgres, "budgie_dev", "DROP TABLE kept");
     expect((await agent.run(["backup"])).code).toBe(EXIT.done);
+    expect((await agent.run(["drill"])).code).toBe(EXIT.done);
     await query(postgres, "budgie_dev", "CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
     expect(await prove()).toContain("(tables: 1, rows: 10)");
     expect(await backups()).toHaveLength(2);
