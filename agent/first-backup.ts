@@ -41,8 +41,10 @@ export async function proveFirstBackup(settings: AgentSettings, report: Reporter
       const untried = backups.find(backup => !isBad(backup))?.name;
       const name = untried ?? (await takeOne(settings, report)).file;
       await drill(settings, { which: name, store: null }, report);
+      // One that was taken just now has what there is, be it nothing.
+      const asTaken = { ...facts, tables: 0 };
       if (untried === undefined)
-        return requireProven(provenBackup(await judgedBackups(settings, facts)), name);
+        return requireProven(provenBackup(await judgedBackups(settings, asTaken)), name);
     } catch (error) {
       if (!(error instanceof Stop) || error.code !== EXIT.busy) throw error;
       report.info(error.message);
