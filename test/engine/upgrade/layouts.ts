@@ -190,7 +190,7 @@ const agentContainer = new docker.Container(
         {
           entry: "agent/main.ts",
           file: "agent.cjs",
-          beside: ["agent/Dockerfile", "agent/budgie-agent"],
+          beside: ["agent/Dockerfile", "agent/budgie-agent", "agent/budgie-healthy"],
         },
         noPins,
       ),
