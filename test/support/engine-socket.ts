@@ -10,8 +10,8 @@ export interface EngineSocket {
   /** Cuts every connection and removes the socket. */
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
-  /** Goes away instead of passing this request on. */
-  goAwayAt(request: RegExp): void;
+  /** Goes away instead of passing this request on, the first one after a request that had this text in it. */
+  goAwayAt(request: RegExp, after: string): void;
 }
 
 /** @param host the real engine's `unix://…` */
@@ -19,7 +19,7 @@ export async function startEngineSocket(host: string): Promise<EngineSocket> {
   const folder = await mkdtemp(join(tmpdir(), "budgie-test-engine-"));
   const path = join(folder, "engine.sock");
   const sockets = new Set<Socket>();
-  let trap: RegExp | undefined;
+  let trap: { request: RegExp; after: string; armed: boolean } | undefined;
 
   const server = createServer({ allowHalfOpen: true }, client => {
     const upstream = to({ path: host.slice("unix://".length), allowHalfOpen: true });
@@ -36,11 +36,13 @@ export async function startEngineSocket(host: string): Promise<EngineSocket> {
       from.on("end", () => onto.end());
     }
     client.on("data", piece => {
-      if (trap?.test(piece.toString("latin1"))) {
+      const text = piece.toString("latin1");
+      if (trap?.armed && trap.request.test(text)) {
         trap = undefined;
         void socket.goAway();
         return;
       }
+      if (trap && text.includes(trap.after)) trap.armed = true;
       upstream.write(piece);
     });
     upstream.on("data", piece => client.write(piece));
@@ -60,8 +62,8 @@ export async function startEngineSocket(host: string): Promise<EngineSocket> {
       server.listen(path);
       await once(server, "listening");
     },
-    goAwayAt: request => {
-      trap = request;
+    goAwayAt: (request, after) => {
+      trap = { request, after, armed: false };
     },
   };
   await socket.comeBack();
