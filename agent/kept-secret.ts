@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, readdir, readFile, unlink } from "node:fs/promises";
+import { open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
 /** In memory, never on a disk. */
@@ -28,9 +28,15 @@ export async function takeSecret(kind: SecretKind, path: string): Promise<string
   return kept;
 }
 
-/** Deletes what a command that was killed before it began has left. */
+/**
+ * Deletes what a command that was killed before it began has left. What came since this process started is kept: a command may
+ * be about to take it.
+ */
 export async function removeLeftoverSecrets(): Promise<void> {
-  for (const name of await readdir(DIRECTORY).catch(() => [])) {
-    if (NAME.test(name)) await unlink(join(DIRECTORY, name)).catch(() => undefined);
+  const startedAt = Date.now() - process.uptime() * 1000;
+  for (const name of (await readdir(DIRECTORY).catch(() => [])).filter(name => NAME.test(name))) {
+    const path = join(DIRECTORY, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (mtimeMs < startedAt) await unlink(path).catch(() => undefined);
   }
 }

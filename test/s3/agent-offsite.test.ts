@@ -163,7 +163,7 @@ describe("copies of the backups in an object store", () => {
     const url = `s3://${bucket.bucket}/${offsite?.key}`;
     const reader = { ...bucket.reader, endpoint: minio.endpoint };
     const refused = await other.runAsReader(["restore", url], reader);
-    expect(refused.code).toBe(EXIT.unusableBackup);
+    expect(refused.code, refused.stderr).toBe(EXIT.unusableBackup);
     expect(refused.stderr).toContain("is a backup of stack test, and this is stack other");
     const restored = await other.runAsReader(["restore", url, "--from-stack", "test", "--json"], reader);
     expect(restored.code, restored.stderr).toBe(EXIT.done);
@@ -337,5 +337,17 @@ describe("copies of the backups in an object store", () => {
     expect(code).toBe(EXIT.usage);
     expect(stderr).toContain("There are no credentials at /dev/shm/budgie-reader-0; they serve one command");
     expect((await agent.run(["pull", "latest"])).code).toBe(EXIT.usage);
+  });
+
+  it("what a killed command left of such credentials goes when the agent starts, and what came since then stays", async () => {
+    const [left, since] = ["0", "1"].map(digit => `budgie-reader-${digit.repeat(32)}`);
+    await agent.exec([
+      "sh",
+      "-c",
+      `cd /dev/shm && touch -d 2020-01-01 ${left} && touch -d 2100-01-01 ${since}`,
+    ]);
+    await agent.killed(["serve"], { afterText: "Backup agent of stack" });
+    expect((await agent.exec(["ls", "/dev/shm"])).stdout.trim()).toBe(since);
+    await agent.exec(["rm", `/dev/shm/${since}`]);
   });
 });
