@@ -261,13 +261,26 @@ describe("backups in formats other than plain SQL", () => {
     });
   });
 
-  it.each(FORMATS)("killed while it writes a %s backup, the next one leaves nothing of it", async format => {
-    const killed = await agent.killed(["backup", "--format", format], { afterText: "Backup file" });
-    expect(killed.code).toBe(137);
-    const before = (await readdir(agent.directory)).filter(name => /^budgie_/.test(name)).length;
-    await backup(format);
-    const after = (await readdir(agent.directory)).filter(name => /^budgie_/.test(name)).length;
-    expect(after - before).toBe(2);
-    expect(await leftovers()).toEqual([]);
+  describe("killed while it writes", () => {
+    // So much that a dump takes longer than it takes to kill one.
+    beforeAll(() =>
+      query(
+        postgres,
+        "budgie_dev",
+        "CREATE TABLE large AS SELECT n, md5(n::text) AS note FROM generate_series(1, 2000000) n",
+      ),
+    );
+    afterAll(() => query(postgres, "budgie_dev", "DROP TABLE large"));
+
+    it.each(FORMATS)("a %s backup, the next one leaves nothing of it", async format => {
+      const before = await readdir(agent.directory);
+      const killed = await agent.killed(["backup", "--format", format], { afterText: "Backup file" });
+      expect(killed.code, killed.stdout).toBe(137);
+      const { file } = await backup(format);
+      const added = (await readdir(agent.directory)).filter(name => !before.includes(name));
+      const stem = file.split(".")[0];
+      expect(added.sort()).toEqual([file, `${stem}.globals.sql`, `${stem}.json`].sort());
+      expect(await leftovers()).toEqual([]);
+    });
   });
 });
