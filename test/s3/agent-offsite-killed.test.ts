@@ -38,7 +38,7 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
     await client.query(text);
     await client.end();
   };
-  const names = () => [manifest.file, manifest.file.replace(".sql", ".json")];
+  const names = () => ["sql", "globals.sql", "json"].map(ending => manifest.file.replace(/sql$/, ending));
   /** In the bucket every manifest has its dump, whole. Here every dump under a backup's name is whole. */
   const requireNothingHalf = async () => {
     for (const key of (await bucket.keys()).filter(name => name.endsWith(".json"))) {
@@ -140,7 +140,8 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
     await requireNothingHalf();
     const again = await agent.runAsReader(["pull", "latest"], bucket.reader);
     expect(again.code, again.stderr).toBe(EXIT.done);
-    expect((await agent.run(["verify", manifest.file])).code).toBe(EXIT.done);
+    const verified = await agent.run(["verify", manifest.file]);
+    expect(verified.code, verified.stdout + verified.stderr).toBe(EXIT.done);
     expect((await readdir(agent.directory)).filter(name => name.includes("partial"))).toEqual([]);
   });
 });
