@@ -18,6 +18,7 @@ import { projectFolder } from "./project.ts";
 import { runThrough } from "./run-tool.ts";
 import { runMain, say, sayDone, ToolchainError } from "./say.ts";
 import { withoutSalt } from "./stack-file.ts";
+import { removeCutOffAttributes } from "./state-attributes.ts";
 import { mayStillRun, readLocks } from "./state-lock.ts";
 
 const { values: options } = parseArgs({
@@ -33,13 +34,15 @@ const configured = options["config-file"] ? ["--config-file", options["config-fi
  */
 await runMain(async () => {
   const env = await toolchainEnvironment();
-  const since = await beginOfKilledUpdate(env);
+  const root = stateRoot(env);
+  const since = root === undefined ? undefined : await beginOfKilledUpdate(root);
+  if (root !== undefined) await removeCutOffAttributes(root);
   const state = await exportState(env);
   const pending = pendingCreates(state);
   await remove(state, pending, since);
   return withoutSalt(join(projectFolder, `Pulumi.${stack}.yaml`), async () => {
     // With a state of files nothing runs any more, as was seen; any other asks the operator.
-    const sure = stateRoot(env) === undefined ? [] : ["--yes", "--non-interactive"];
+    const sure = root === undefined ? [] : ["--yes", "--non-interactive"];
     const cancelled = await runThrough("pulumi", ["cancel", ...onStack, ...sure], env);
     if (cancelled !== 0) return cancelled;
     const refresh = ["refresh", "--clear-pending-creates", "--yes", "--skip-preview"];
@@ -63,9 +66,8 @@ function stateRoot(env: NodeJS.ProcessEnv): string | undefined {
 }
 
 /** Throws while an update may still run. Undefined when none left a lock that says when it began. */
-async function beginOfKilledUpdate(env: NodeJS.ProcessEnv): Promise<Date | undefined> {
-  const root = stateRoot(env);
-  const locks = (root === undefined ? [] : await readLocks(root, stack)).filter(lock => lock !== null);
+async function beginOfKilledUpdate(root: string): Promise<Date | undefined> {
+  const locks = (await readLocks(root, stack)).filter(lock => lock !== null);
   for (const lock of locks) {
     const why = await mayStillRun(lock);
     if (!why) continue;

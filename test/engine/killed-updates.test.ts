@@ -1,3 +1,5 @@
+import { truncate } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { freePort } from "../support/free-port.ts";
 import { type Kill, type Killed, runAndKill } from "../support/killable-update.ts";
@@ -81,6 +83,20 @@ it(
   },
   TIME_LIMIT_MS,
 );
+
+it("a state whose attributes a kill left empty cannot be read, and can be after the recovery", async () => {
+  const stack = await createStack();
+  try {
+    await truncate(join(stack.stateFolder, ".pulumi", "stacks", "budgie", `${stack.name}.json.attrs`));
+    // What a kill between two system calls of the CLI leaves; without it, this test would show nothing.
+    expect((await stack.pulumi("stack", "export")).stderr).toContain("failed to load checkpoint: EOF");
+    const recovered = await stack.recover();
+    expect(recovered.code, recovered.all).toBe(0);
+    expect(await stack.pulumi("stack", "export")).toMatchObject({ code: 0, stderr: "" });
+  } finally {
+    await stack.remove();
+  }
+}, 120_000);
 
 async function killAll(seed: number, kinds: readonly Kind[], times: number): Promise<void> {
   const random = seededRandom(seed);

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ExportedState, engineHost, knownIds, pendingCreates } from "../../toolchain/leftovers.ts";
+import { removeCutOffAttributes } from "../../toolchain/state-attributes.ts";
 import { mayStillRun, readLocks, type StateLock } from "../../toolchain/state-lock.ts";
 
 let folder: string;
@@ -56,6 +57,25 @@ describe("a stack's locks", () => {
 
   it("of another machine may hold: it cannot be asked", async () => {
     expect(await mayStillRun(lock(1, "elsewhere"))).toContain("elsewhere");
+  });
+});
+
+describe("the attributes beside the files of a state", () => {
+  it("go when a kill has cut them off; whole ones, and every other file, stay", async () => {
+    const stacks = join(folder, ".pulumi", "stacks", "budgie");
+    await mkdir(stacks, { recursive: true });
+    for (const [name, text] of [
+      ["dev.json", ""],
+      ["dev.json.attrs", ""],
+      ["dev.json.bak", "{}"],
+      ["dev.json.bak.attrs", '{"user.cache_con'],
+      ["prod.json", "{}"],
+      ["prod.json.attrs", '{"md5":"mZFLkyvTelC5g8XnyQrpOw=="}\n'],
+    ] as const)
+      await writeFile(join(stacks, name), text);
+    await removeCutOffAttributes(folder);
+    const left = ["dev.json", "dev.json.bak", "prod.json", "prod.json.attrs"];
+    expect((await readdir(stacks)).sort()).toEqual(left);
   });
 });
 
