@@ -14,10 +14,8 @@ export interface Engine {
   problem?: string;
 }
 
-const LOCAL_ANSWER_MS = 5_000;
-const REMOTE_ANSWER_MS = 10_000;
-/** Podman asks its runtimes for their versions first. */
-const INFO_MS = 15_000;
+/** Podman asks its runtimes for their versions first, and on a small machine that builds images meanwhile took over 5 s. */
+const ANSWER_MS = 20_000;
 const USUAL_SOCKET = "unix:///var/run/docker.sock";
 
 /**
@@ -116,7 +114,7 @@ export function engineTraits(engine: Engine): Promise<EngineTraits> {
 async function askTraits({ host, kind }: Engine): Promise<EngineTraits> {
   const nameless = (why: string) =>
     new Error(`The container engine at ${host} does not say which one it is${why}.`);
-  const info: Info = await withDeadline(engineClient(host).info(), INFO_MS).catch(error => {
+  const info: Info = await withDeadline(engineClient(host).info(), ANSWER_MS).catch(error => {
     throw nameless(` (${reason(error)})`);
   });
   // Docker keeps an id of its own. Podman makes up a new one at each call, but its images and volumes are one folder of one
@@ -195,10 +193,7 @@ function fullImageName(name: string): string {
 
 async function probe(host: string): Promise<Engine> {
   try {
-    const version = await withDeadline(
-      engineClient(host).version(),
-      isLocal(host) ? LOCAL_ANSWER_MS : REMOTE_ANSWER_MS,
-    );
+    const version = await withDeadline(engineClient(host).version(), ANSWER_MS);
     const parts = (version as { Components?: { Name: string }[] }).Components ?? [];
     const podman = parts.some(part => /podman/i.test(part.Name));
     return { host, kind: podman ? "podman" : "docker", reachable: true };
