@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { networkInterfaces, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -83,16 +83,17 @@ async function notReady(runner: ChildProcess, ready: () => Promise<boolean>): Pr
 }
 
 /**
- * This machine's address on Docker's default network: processes here and containers of any network reach it alike. Read off the
- * bridge itself: a daemon that has not been restarted yet does not say the network's gateway.
+ * This machine's address on Docker's default network: processes here and containers of any network reach it alike. A daemon
+ * that has not been restarted yet does not say the gateway, which is then the subnet's first address; and the bridge itself
+ * counts as down, and is not among Node's interfaces, while no container is on it.
  */
 export async function addressForContainers(): Promise<string> {
-  const { Options: options } = await new Docker().getNetwork("bridge").inspect();
-  const bridge = options?.["com.docker.network.bridge.name"] ?? "docker0";
-  const address = networkInterfaces()[bridge]?.find(({ family }) => family === "IPv4")?.address;
+  const { IPAM: ipam } = await new Docker().getNetwork("bridge").inspect();
+  const { Gateway: gateway, Subnet: subnet } = ipam?.Config?.[0] ?? {};
+  const address = gateway ?? subnet?.replace(/\.0\/\d+$/, ".1");
   if (!address)
     throw new Error(
-      `Docker's bridge ${bridge} has no address on this machine, so containers cannot reach a test server here.`,
+      "Docker's default network says no address, so containers cannot reach a test server here: docker network inspect bridge",
     );
   return address;
 }
