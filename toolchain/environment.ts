@@ -32,7 +32,7 @@ export async function toolchainEnvironment({ report = false } = {}): Promise<Nod
   return { ...process.env, ...variables(engine, tools) };
 }
 
-/** The same without a container engine, for a preview: that works without. */
+/** The same without a container engine, for what works without one: a preview, and a look at the settings. */
 export async function previewEnvironment(): Promise<NodeJS.ProcessEnv> {
   return { ...process.env, ...variables(undefined, (await remembered()) ?? (await setUpTools())) };
 }

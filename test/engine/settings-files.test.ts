@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { toolchainEnvironment } from "../../toolchain/environment.ts";
+import { previewEnvironment } from "../../toolchain/environment.ts";
 import { previewMany } from "../support/preview-many.ts";
 import { configurationOf, type SettingsFile, settingsFile, wrongAnswer } from "../support/settings-files.ts";
 
@@ -37,7 +37,7 @@ describe("random settings files", () => {
       folder = await mkdtemp(join(tmpdir(), "budgie-settings-"));
       await mkdir(join(folder, "state"));
       env = {
-        ...(await toolchainEnvironment()),
+        ...(await previewEnvironment()),
         PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
         PULUMI_CONFIG_PASSPHRASE: "of a test",
         DOCKER_HOST: "unix:///nonexistent/engine.sock",

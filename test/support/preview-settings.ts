@@ -2,6 +2,7 @@
 // CLI, no engine, no credentials. Writes what came of each as a JSON text per line.
 import { createInterface } from "node:readline";
 import * as pulumi from "@pulumi/pulumi";
+import { Refusal } from "../../components/refusal.ts";
 import type { Outcome, ProgramConfiguration } from "./preview-many.ts";
 
 let crashed: unknown = null;
@@ -24,13 +25,16 @@ async function preview({ stack, values, secretNames }: ProgramConfiguration): Pr
     {
       newResource: ({ name, inputs }) => {
         resources++;
-        return { id: `${name}-id`, state: { ...inputs, stdout: "generated", imageId: `sha256:${name}` } };
+        const made = { stdout: "generated", imageId: `sha256:${name}`, output: inputs.input };
+        return { id: `${name}-id`, state: { ...inputs, ...made } };
       },
-      call: () => ({}),
+      // The state of a stack that was never brought up has no resources.
+      call: () => ({ outputs: {} }),
     },
     "budgie",
     stack,
     true,
+    "organization",
   );
   process.env.PULUMI_CONFIG_SECRET_KEYS = JSON.stringify(secretNames);
   pulumi.runtime.setAllConfig({ ...values }, secretNames);
@@ -40,7 +44,7 @@ async function preview({ stack, values, secretNames }: ProgramConfiguration): Pr
     await pulumi.runtime.disconnect();
   } catch (error) {
     await pulumi.runtime.disconnect().catch(() => undefined);
-    if (pulumi.RunError.isInstance(error)) return { refusal: error.message };
+    if (error instanceof Refusal) return { refusal: error.message };
     crashed = error;
   }
   return crashed === null ? { resources } : { crash: String((crashed as Error).stack ?? crashed) };

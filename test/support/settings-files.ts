@@ -207,6 +207,8 @@ export function configurationOf({ stack, values, secrets }: SettingsFile) {
 /** What is wrong with what was said of the file's settings; null when it is as it should be. */
 export function wrongAnswer(file: SettingsFile, refusal: string | null): string | null {
   if (refusal === null) return file.problems.length === 0 ? null : "it was accepted";
+  // Whatever goes wrong before anything is declared ends as a refusal too, and says nothing about a setting.
+  if (file.problems.length === 0) return `it was refused, and nothing is wrong with it:\n${refusal}`;
   const said = refusal.split("\n\n").slice(1);
   const missing = file.problems.filter(problem => !said.some(text => text.startsWith(problem)));
   const unfounded = said.filter(text => !file.problems.some(problem => text.startsWith(problem)));
