@@ -9,6 +9,8 @@ import { lastLines, runStep, StepFailure } from "./step-main.ts";
 interface Input {
   engine: string;
   container: string;
+  /** Not read: a network that was made again, where the same container must find the database anew, makes the step run again. */
+  network: string;
   address: string;
   port: number;
   internalPort: number;
@@ -16,7 +18,8 @@ interface Input {
   secrets: string[];
 }
 
-const DEADLINE_SECONDS = 90;
+/** With some Podmans no name leads anywhere for up to 100 seconds after a container joined a network (docs/podman.md). */
+const DEADLINE_SECONDS = 120;
 const RESTARTS_THAT_SAY_ENOUGH = 3;
 
 await runStep<Input>(DEADLINE_SECONDS, async (input, until) => {

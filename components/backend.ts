@@ -59,6 +59,7 @@ export class Backend extends pulumi.ComponentResource {
       {
         engine: args.place.engine.host,
         container: this.container.id,
+        network: args.place.network.id,
         address: args.http.address,
         port: args.http.port,
         internalPort: PORT,

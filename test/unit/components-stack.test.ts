@@ -262,6 +262,10 @@ describe("order", () => {
     expect(names(one(resources, "backend-ready").request)).toContain("backend-container");
   });
 
+  it("waits for the API again when the network was made again, in which the same container finds the database anew", () => {
+    expect(names(one(plain, "backend-ready").request)).toContain("network");
+  });
+
   it("lets the backup agent, which the gate needs, and the API outlive the gate", () => {
     const gate = one(plain, "backup-gates-before-change");
     expect(names(gate.request)).toContain("backup-agent-container");
