@@ -15,7 +15,7 @@ export interface Engine {
 }
 
 /** Podman asks its runtimes for their versions first, and on a small machine that builds images meanwhile took over 5 s. */
-const ANSWER_MS = 20_000;
+const ANSWER_MS = 15_000;
 const USUAL_SOCKET = "unix:///var/run/docker.sock";
 
 /**
