@@ -22,7 +22,7 @@ import { readSettings } from "./settings.ts";
 
 const settings = readSettings();
 const { stack, namePrefix, destroyGraceSeconds } = settings;
-const { engine, dropped, pins, passwordAgain, backupDirectory, bucketLook, storeLacks } =
+const { engine, dropped, pins, passwordAgain, apiAgain, backupDirectory, bucketLook, storeLacks } =
   await prepare(settings);
 
 // The provider would follow DOCKER_CONTEXT past the engine that was found.
@@ -91,6 +91,7 @@ const backend = new Backend(
     source: settings.backend,
     database: db.connection,
     after: agent.databaseIdentity,
+    again: apiAgain,
     sessionSecret: settings.sessionSecret,
     http: { address: settings.httpAddress, port: settings.httpPort },
     frontendUrl: settings.frontendUrl,

@@ -19,6 +19,8 @@ export interface BackendArgs {
   database: DatabaseConnection;
   /** What must hold of the database before the API may write to it. */
   after: pulumi.Resource;
+  /** Whether it must answer once more although nothing of it has changed. */
+  again: boolean;
   /** The key of its sessions. @default generated once and kept in the state */
   sessionSecret?: pulumi.Output<string> | undefined;
   /** Where it is published on the engine's machine. */
@@ -66,6 +68,7 @@ export class Backend extends pulumi.ComponentResource {
         secrets: [args.database.password, sessionSecret],
       },
       { parent: this },
+      args.again,
     );
     this.registerOutputs({ url: this.url, container: this.container.name });
   }

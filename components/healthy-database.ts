@@ -3,6 +3,7 @@ import type Docker from "dockerode";
 import { type Login, logIn } from "./database-login.ts";
 import { type Engine, engineClient } from "./engine.ts";
 import type { OwnState } from "./own-state.ts";
+import { isStopped } from "./stopped-container.ts";
 
 /** A server that was started a moment ago may have a log to replay. What takes longer is the next step's to wait for. */
 const START_MS = 60_000;
@@ -58,8 +59,7 @@ async function opens(container: Docker.Container, login: Login): Promise<boolean
 /** Whether it was stopped and runs now. */
 async function start(container: Docker.Container): Promise<boolean> {
   try {
-    const { State: state } = await container.inspect();
-    if (!["exited", "stopped", "created"].includes(state.Status)) return false;
+    if (!(await isStopped(container))) return false;
     await container.start();
     return true;
   } catch {

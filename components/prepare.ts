@@ -2,7 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import { PROJECT_FOLDER, type Settings } from "../settings.ts";
 import { backupDirectoryPath, createBackupDirectory, sharedDirectoryProblem } from "./backup-directory.ts";
 import { bucketOwnership } from "./bucket-owner.ts";
-import { type DroppedInput, type Engine, engineTraits, findEngine, unreachable } from "./engine.ts";
+import {
+  type DroppedInput,
+  type Engine,
+  engineClient,
+  engineTraits,
+  findEngine,
+  unreachable,
+} from "./engine.ts";
 import { startStopped, takesItsPassword } from "./healthy-database.ts";
 import { otherDataProblem, rememberedData, wantedData } from "./known-data.ts";
 import { lostVolumeProblem } from "./lost-volume.ts";
@@ -14,6 +21,7 @@ import { type PublishedPort, portProblem } from "./published-port.ts";
 import { Refusal } from "./refusal.ts";
 import { retaggedImageProblem } from "./retagged-image.ts";
 import { otherEngineProblem } from "./same-engine.ts";
+import { isStopped } from "./stopped-container.ts";
 import { storeLacks } from "./store-lacks.ts";
 
 export interface Prepared {
@@ -23,6 +31,8 @@ export interface Prepared {
   pins: PinnedImages;
   /** Whether the database does not take its password any more, which no input of Pulumi's shows. */
   passwordAgain: boolean;
+  /** Whether the API is stopped: some engines start the same container again, and it must answer once more. */
+  apiAgain: boolean;
   /** Absolute, on the engine's machine. */
   backupDirectory: string;
   bucketLook: BucketLook;
@@ -48,9 +58,10 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     const [engine, state] = await Promise.all([findEngine(settings.engineHost), readOwnState()]);
     if (!engine.reachable) refuse(unreachable(engine));
     const backupDirectory = backupDirectoryPath(engine, settings.backupDir, PROJECT_FOLDER);
-    const [problems, passwordOpens, traits, pins] = await Promise.all([
+    const [problems, passwordOpens, apiAgain, traits, pins] = await Promise.all([
       problemsOf(engine, settings, state, backupDirectory),
       takesItsPassword(engine, state, namePrefix),
+      engine.reachable && isStopped(engineClient(engine.host).getContainer(`${namePrefix}-backend`)),
       engine.reachable ? engineTraits(engine) : undefined,
       pinnedImages(engine),
     ]);
@@ -62,7 +73,8 @@ export async function prepare(settings: Settings): Promise<Prepared> {
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
     const dropped = traits?.dropped ?? [];
-    return { engine, dropped, pins, passwordAgain, backupDirectory, bucketLook, storeLacks: lacks };
+    const again = { passwordAgain, apiAgain };
+    return { engine, dropped, pins, ...again, backupDirectory, bucketLook, storeLacks: lacks };
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
