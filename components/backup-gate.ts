@@ -2,12 +2,15 @@
 import type Docker from "dockerode";
 import { EXIT } from "../agent/exit-codes.ts";
 import { collectFromContainer } from "../scripts/run-in-container.ts";
+import { isCutOffReplacement } from "./cut-off-replacement.ts";
 import { engineClient, findEngine, unreachable } from "./engine.ts";
 import { runStep, StepFailure } from "./step-main.ts";
 
 interface Input {
   engine: string;
   namePrefix: string;
+  /** Gates of older stacks have none. */
+  stack?: string;
   /** Whether a stack without a database container is to go on: there is nothing to back up yet. */
   ifThere?: boolean;
 }
@@ -40,7 +43,11 @@ async function takeBackup(input: Input): Promise<string> {
   if (!engine.reachable)
     throw refusal(unreachable(engine), "pulumi up     # or destroy: the same command again");
   const client = engineClient(engine.host);
-  if (input.ifThere && !(await inspect(client, `${input.namePrefix}-db`))) return "There is no database yet.";
+  if (!(await inspect(client, `${input.namePrefix}-db`))) {
+    if (input.ifThere) return "There is no database yet.";
+    if (input.stack && (await isCutOffReplacement(input.stack)))
+      return "The update before this one took the backup, before it removed the database's container.";
+  }
   const agent = await runningContainer(client, "backup", input.namePrefix);
   await runningContainer(client, "db", input.namePrefix);
   const { code, stdout, stderr } = await collectFromContainer(agent, [

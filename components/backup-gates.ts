@@ -54,7 +54,11 @@ export class BackupGates extends pulumi.ComponentResource {
       {
         create: "exit 0",
         delete: SCRIPT,
-        stdin: pulumi.jsonStringify({ engine: args.place.engine.host, namePrefix: args.place.namePrefix }),
+        stdin: pulumi.jsonStringify({
+          engine: args.place.engine.host,
+          namePrefix: args.place.namePrefix,
+          stack: args.place.stack,
+        }),
         triggers: [args.database.container.id],
         addPreviousOutputInEnv: false,
       },

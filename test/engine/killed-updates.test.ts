@@ -84,6 +84,28 @@ it(
   TIME_LIMIT_MS,
 );
 
+it("an update killed between the database's two containers took the backup already, and the next one makes the second", async () => {
+  const stack = await createStack();
+  try {
+    await stack.up();
+    await stack.sql("CREATE TABLE kept AS SELECT 1 AS row");
+    const killed = await runAndKill(stack, [...UP, "--replace", databaseOf(stack)], {
+      afterEvents: /"op":"create-replacement"[^\n]*database-container/,
+      afterMilliseconds: 0,
+    });
+    expect(killed.exitCode, killed.output).toBeNull();
+    const recovered = await stack.recover();
+    expect(recovered.code, recovered.all).toBe(0);
+    const up = await stack.pulumi(...UP);
+    expect(up.code, `${killed.output}\n${recovered.all}\n${up.all}`).toBe(0);
+    expect(up.all).toContain("The update before this one took the backup");
+    expect(await stack.sql("SELECT row FROM kept")).toBe("1");
+    await stack.requireNoChange();
+  } finally {
+    await stack.remove();
+  }
+}, 180_000);
+
 it("a state whose attributes a kill left empty cannot be read, and can be after the recovery", async () => {
   const stack = await createStack();
   try {

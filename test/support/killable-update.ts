@@ -8,8 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { TestStack } from "./stack.ts";
 
 export interface Kill {
-  /** How many events of Pulumi's event log come before it. */
-  afterEvents: number;
+  /** How many events of Pulumi's event log come before it, or what the last of them says. */
+  afterEvents: number | RegExp;
   /** How much later than the last of these. */
   afterMilliseconds: number;
 }
@@ -39,9 +39,13 @@ export async function runAndKill(stack: TestStack, args: readonly string[], kill
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", piece => (output += piece));
   const ended = new Promise<number | null>(resolve => child.once("close", code => resolve(code)));
-  const count = async () => (await readFile(log, "utf8").catch(() => "")).split("\n").length - 1;
+  const read = () => readFile(log, "utf8").catch(() => "");
+  const count = async () => (await read()).split("\n").length - 1;
+  const { afterEvents } = kill;
+  const isDue = async () =>
+    typeof afterEvents === "number" ? (await count()) >= afterEvents : afterEvents.test(await read());
 
-  while (child.exitCode === null && (await count()) < kill.afterEvents) await sleep(15);
+  while (child.exitCode === null && !(await isDue())) await sleep(15);
   await Promise.race([ended, sleep(kill.afterMilliseconds)]);
   const exitCode = child.exitCode;
   killMarked(mark);
