@@ -20,7 +20,8 @@ describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s"
     prodsDatabasePort = String(await freePort());
     dev = await create({ databaseName: "budgie_dev" });
     prod = await create({ databaseName: "budgie_production", databasePort: prodsDatabasePort });
-    await Promise.all([dev.up(), prod.up()]);
+    // One after the other: Podman's storage may lose a race between containers of both (docs/podman.md).
+    for (const stack of [dev, prod]) await stack.up();
     for (const [stack, ledger] of [
       [dev, "for trying out"],
       [prod, "of the household"],
