@@ -6,7 +6,7 @@ import { backupName, formatOf, manifestName, namesOfSecond } from "./backup-name
 import { listBackups, newestGood } from "./catalogue.ts";
 import { DUMP_SESSION } from "./dump.ts";
 import { openPartial, removeLeftovers, requireSpace } from "./durable-file.ts";
-import { type Globals, type WrittenGlobals, writeGlobals } from "./globals.ts";
+import { type Globals, writeGlobals } from "./globals.ts";
 import { judgeIdentity, readIdentity, saveIdentity } from "./identity.ts";
 import { recordRun } from "./last-run.ts";
 import { type Lock, withLock } from "./lock.ts";
@@ -64,9 +64,8 @@ export async function backupUnderLock(
   report.info("Creating database backup...");
   const name = await freeName(settings, options.format);
   report.info(`Backup file: ${settings.backupDirShown}/${name}`);
-  const globals = await writeGlobals(settings, name, options.rolePasswords ?? false, lock.lost);
-  const written = await writeDumpAndGlobals(settings, options.format, name, globals, lock.lost, report);
-  const file = { name, startedAt, globals: globals.recorded };
+  const { written, globals } = await writeDumpAndGlobals(settings, options, name, lock.lost, report);
+  const file = { name, startedAt, globals };
   const manifest = describe(settings, options, { ...facts, identity }, written, file);
   await writeManifest(settings, manifest);
   if (identity === "unexpected") {
@@ -125,19 +124,32 @@ async function freeName(settings: AgentSettings, format: BackupFormat): Promise<
   }
 }
 
-/** The roles are written first and get their name last: whoever sees them sees the dump that they belong to. */
+/**
+ * Both are written at once; the first to fail ends the other. The roles get their name last: whoever sees them sees the dump that
+ * they belong to.
+ */
 async function writeDumpAndGlobals(
   settings: AgentSettings,
-  format: BackupFormat,
+  { format, rolePasswords = false }: BackupOptions,
   name: string,
-  { recorded, partial }: WrittenGlobals,
-  signal: AbortSignal,
+  lost: AbortSignal,
   report: Reporter,
-): Promise<Written> {
+): Promise<{ written: Written; globals: Globals }> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([lost, failed.signal]);
+  const endBoth = (error: unknown) => {
+    failed.abort(error);
+    throw error;
+  };
+  const roles = writeGlobals(settings, name, rolePasswords, signal).catch(endBoth);
+  const dump = writeDump(settings, format, name, roles, signal, report).catch(endBoth);
+  const [rolesEnd] = await Promise.allSettled([roles, dump]);
+  if (rolesEnd.status === "rejected") throw failed.signal.reason;
+  const { partial, recorded } = rolesEnd.value;
   try {
-    const written = await writeDump(settings, format, name, signal, report);
+    const written = await dump;
     await publish(partial, recorded.file);
-    return written;
+    return { written, globals: recorded };
   } catch (error) {
     await partial.discard();
     throw error;

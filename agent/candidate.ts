@@ -70,10 +70,14 @@ export async function carryOver(
   for (const { statement } of rows) await session.query(statement);
 }
 
-/** A freshly loaded database has no statistics until autovacuum comes by, and is slow until then. */
+/**
+ * A freshly loaded database has no statistics until autovacuum comes by, and is slow until then. It commits once a table, and no more
+ * than the load's need these commits wait for the disk.
+ */
 export async function analyze(settings: AgentSettings, candidate: string): Promise<void> {
   const client = await connect(settings, candidate);
   try {
+    await client.query("SET synchronous_commit = off");
     await client.query("ANALYZE");
   } finally {
     await client.end();

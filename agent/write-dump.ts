@@ -44,11 +44,15 @@ const WRITERS: Record<BackupFormat, (writing: Writing) => Promise<Content>> = {
   "dir.tar": writeDirectory,
 };
 
-/** Writes a dump of the stack's database and gives it its name, once it is whole and on disk. Throws a Stop, and leaves nothing. */
+/**
+ * Writes a dump of the stack's database and gives it its name, once it is whole and on disk and `beside` is there too. Throws a Stop,
+ * and leaves nothing.
+ */
 export async function writeDump(
   settings: AgentSettings,
   format: BackupFormat,
   name: string,
+  beside: Promise<unknown>,
   signal: AbortSignal,
   report: Reporter,
 ): Promise<Written> {
@@ -57,6 +61,7 @@ export async function writeDump(
   try {
     const content = await WRITERS[format]({ settings, partial, progress, signal });
     const { size } = await stat(partial.path);
+    await beside;
     await publish(partial, name);
     return { ...content, bytes: size };
   } catch (error) {

@@ -1,0 +1,55 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { Dataset } from "./plain-tools-data.ts";
+
+export const RESULTS = fileURLToPath(new URL("./plain-tools.json", import.meta.url));
+export const PAGE = fileURLToPath(new URL("../docs/performance.md", import.meta.url));
+export const PLOT = fileURLToPath(new URL("../docs/performance.svg", import.meta.url));
+
+/** Medians of the pairs. */
+export interface Result extends Dataset {
+  name: string;
+  /** YYYY-MM-DD. */
+  at: string;
+  plainSeconds: number;
+  ownSeconds: number;
+  pairs: number;
+  /** The agent's own process. */
+  peakMegabytes: number;
+}
+
+/** What was measured so far, by size, shape and name; empty before the first run. */
+export async function readResults(): Promise<Result[]> {
+  return JSON.parse(await readFile(RESULTS, "utf8").catch(() => "[]")) as Result[];
+}
+
+/** The results of a size and shape in the place of those that there were of it. */
+export function withResults(known: readonly Result[], measured: readonly Result[]): Result[] {
+  const same = (a: Dataset, b: Dataset) => a.megabytes === b.megabytes && a.shape === b.shape;
+  const kept = known.filter(result => !measured.some(other => same(result, other)));
+  return [...kept, ...measured].sort((a, b) => a.megabytes - b.megabytes || b.shape.localeCompare(a.shape));
+}
+
+const BEGIN = "<!-- plain tools: written by npm run bench plain-tools -->";
+const END = "<!-- end of plain tools -->";
+
+/** The page with these results' table in the place of the one before. */
+export async function withTable(results: readonly Result[]): Promise<string> {
+  const page = await readFile(PAGE, "utf8");
+  const [before, rest] = page.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) throw new Error(`${PAGE} lacks ${BEGIN} or ${END}`);
+  return `${before}${BEGIN}\n${table(results)}\n${END}${after}`;
+}
+
+function table(results: readonly Result[]): string {
+  return [
+    "| dump | tables | what | plain, s | Budgie, s | ratio | agent's peak memory, MB | pairs | measured on |",
+    "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+    ...results.map(
+      ({ megabytes, shape, name, plainSeconds, ownSeconds, peakMegabytes, pairs, at }) =>
+        `| ${megabytes} MB | ${shape} | ${name} | ${plainSeconds.toFixed(2)} | ${ownSeconds.toFixed(2)} | ` +
+        `${(ownSeconds / plainSeconds).toFixed(2)} | ${peakMegabytes} | ${pairs} | ${at} |`,
+    ),
+  ].join("\n");
+}
