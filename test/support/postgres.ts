@@ -48,7 +48,8 @@ export async function startPostgres(
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     Labels: { "budgie.test": "true" },
     ExposedPorts: { "5432/tcp": {} },
-    HostConfig: { PortBindings: { "5432/tcp": [{ HostIp: host, HostPort: String(port) }] } },
+    // As much shared memory as the stack gives its own: an engine's default is too little to vacuum or index a large table.
+    HostConfig: { ShmSize: 256 << 20, PortBindings: { "5432/tcp": [{ HostIp: host, HostPort: String(port) }] } },
   });
   const release = removeWhenThisProcessEnds(container.id);
 
