@@ -1,4 +1,5 @@
 import { availableParallelism, loadavg } from "node:os";
+import { median } from "./median.ts";
 import { type Cost, emptyProgram, type Program, wholeStack } from "./no-change-up.ts";
 
 /**
@@ -57,9 +58,4 @@ function show(what: string, pairs: readonly Pair[]): void {
       `    ${name.padEnd(9)}  empty ${ofEmpty.toFixed(2)} s, stack ${ofStack.toFixed(2)} s, ratio ${ratio.toFixed(2)}`,
     );
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -8,6 +8,8 @@ import { makeLargeBackup } from "../test/support/large-backup.ts";
 import { startMinio } from "../test/support/minio.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { awsCli } from "../toolchain/aws-cli.ts";
+import { median } from "./median.ts";
+import { alternate, type Timed, timed } from "./timed.ts";
 
 /** What sending a backup costs beside `aws s3 cp` of the same file to the same server, in one paired run. */
 const PAIRS = 5;
@@ -29,22 +31,17 @@ try {
   await pushOnce(file);
   const [agents, copies]: [number[], number[]] = [[], []];
   let peak = 0;
-  for (let pair = 0; pair < PAIRS; pair++) {
-    const run = {
-      copy: async () => copies.push(await copyOnce(file)),
-      agent: async () => {
-        const pushed = await pushOnce(file);
-        agents.push(pushed.seconds);
-        peak = Math.max(peak, pushed.peakMegabytes);
-      },
-    };
-    // Whoever goes second finds the caches warmer, so they take turns.
-    const turns = pair % 2 === 0 ? [run.copy, run.agent] : [run.agent, run.copy];
-    for (const turn of turns) await turn();
-    console.log(
-      `pair ${pair + 1}: aws s3 cp ${copies.at(-1)?.toFixed(2)} s, push ${agents.at(-1)?.toFixed(2)} s`,
-    );
-  }
+  await alternate(
+    PAIRS,
+    async () => {
+      copies.push(await copyOnce(file));
+    },
+    async () => {
+      const pushed = await pushOnce(file);
+      agents.push(pushed.seconds);
+      peak = Math.max(peak, pushed.peakMegabytes);
+    },
+  );
   console.log(`backup of ${MEGABYTES} MB, medians of ${PAIRS}:`);
   console.log(`  aws s3 cp        ${median(copies).toFixed(2)} s`);
   console.log(`  budgie push      ${median(agents).toFixed(2)} s`);
@@ -71,23 +68,11 @@ async function largeBackup(): Promise<string> {
 }
 
 /** From nothing sent: wall time inside the container, hashing and manifest included, and the peak memory. */
-async function pushOnce(file: string): Promise<{ seconds: number; peakMegabytes: number }> {
+async function pushOnce(file: string): Promise<Timed> {
   await bucket.empty();
   const path = join(agent.directory, file.replace(".sql", ".json"));
   await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), offsite: null }));
-  const script = `
-    start=$(cut -d ' ' -f 1 /proc/uptime)
-    budgie-agent push > /dev/null &
-    pid=$!; peak=0
-    while kill -0 $pid 2>/dev/null; do
-      now=$(grep VmHWM /proc/$pid/status 2>/dev/null | tr -dc 0-9); peak=\${now:-$peak}; sleep 0.05
-    done
-    wait $pid || exit 1
-    echo $start $(cut -d ' ' -f 1 /proc/uptime) $peak`;
-  const { code, stdout, stderr } = await agent.exec(["sh", "-c", script]);
-  if (code !== 0) throw new Error(`push failed: ${stderr}`);
-  const [start = 0, end = 0, kilobytes = 0] = stdout.trim().split(" ").map(Number);
-  return { seconds: end - start, peakMegabytes: kilobytes / 1024 };
+  return timed(agent, "budgie-agent push > /dev/null");
 }
 
 /** Its wall time, start of Python included. */
@@ -104,9 +89,4 @@ async function copyOnce(file: string): Promise<number> {
     },
   });
   return (performance.now() - startedAt) / 1000;
-}
-
-function median(numbers: number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -23,11 +23,13 @@ export async function readResults(): Promise<Result[]> {
   return JSON.parse(await readFile(RESULTS, "utf8").catch(() => "[]")) as Result[];
 }
 
-/** The results of a size and shape in the place of those that there were of it. */
+/** What was measured in the place of what there was of the same. */
 export function withResults(known: readonly Result[], measured: readonly Result[]): Result[] {
-  const same = (a: Dataset, b: Dataset) => a.megabytes === b.megabytes && a.shape === b.shape;
-  const kept = known.filter(result => !measured.some(other => same(result, other)));
-  return [...kept, ...measured].sort((a, b) => a.megabytes - b.megabytes || b.shape.localeCompare(a.shape));
+  const same = (a: Result, b: Result) =>
+    a.megabytes === b.megabytes && a.shape === b.shape && a.name === b.name;
+  const renewed = known.map(result => measured.find(other => same(result, other)) ?? result);
+  const added = measured.filter(result => !known.some(other => same(result, other)));
+  return [...renewed, ...added].sort((a, b) => a.megabytes - b.megabytes || b.shape.localeCompare(a.shape));
 }
 
 const BEGIN = "<!-- plain tools: written by npm run bench plain-tools -->";

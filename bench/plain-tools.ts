@@ -25,7 +25,12 @@ interface Comparison {
   /** The plain tool's command line, and ours. */
   plain: string;
   own: string;
+  /** Whether the stack's database is gone, as on a new machine: then there is nothing to save before it is restored. */
+  withoutDatabase?: true;
 }
+
+const psql = (sql: string) =>
+  `psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=plain --file=${sql} > /dev/null`;
 
 /** `sql` and `dump` are backups that were taken before. */
 const comparisons = (sql: string, dump: string): Comparison[] => [
@@ -46,8 +51,14 @@ const comparisons = (sql: string, dump: string): Comparison[] => [
   },
   {
     name: "restore",
-    plain: `psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=plain --file=${sql} > /dev/null`,
+    plain: psql(sql),
     own: `budgie-agent restore ${sql} > /dev/null`,
+  },
+  {
+    name: "restore, new machine",
+    plain: psql(sql),
+    own: `budgie-agent restore ${sql} > /dev/null`,
+    withoutDatabase: true,
   },
   {
     name: "restore, custom",
@@ -56,7 +67,7 @@ const comparisons = (sql: string, dump: string): Comparison[] => [
   },
   {
     name: "drill",
-    plain: `psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=plain --file=${sql} > /dev/null`,
+    plain: psql(sql),
     own: `budgie-agent drill ${basename(sql)} > /dev/null`,
   },
 ];
@@ -104,7 +115,7 @@ async function keep(format: string): Promise<string> {
   return `/backups/${file}`;
 }
 
-async function compare(dataset: Dataset, { name, plain, own }: Comparison): Promise<Result> {
+async function compare(dataset: Dataset, { name, plain, own, withoutDatabase }: Comparison): Promise<Result> {
   const [plainSeconds, ownSeconds]: [number[], number[]] = [[], []];
   let peakMegabytes = 0;
   await alternate(
@@ -115,6 +126,7 @@ async function compare(dataset: Dataset, { name, plain, own }: Comparison): Prom
     },
     async () => {
       await prepare();
+      if (withoutDatabase) await server.query("DROP DATABASE budgie_dev WITH (FORCE)");
       const result = await timed(agent, own);
       ownSeconds.push(result.seconds);
       peakMegabytes = Math.max(peakMegabytes, result.peakMegabytes);

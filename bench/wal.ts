@@ -3,11 +3,14 @@ import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { startAgent } from "../test/support/agent.ts";
 import { letReceive, queryOnce } from "../test/support/point-in-time.ts";
 import { startPostgres } from "../test/support/postgres.ts";
+import { median } from "./median.ts";
+import { alternate } from "./timed.ts";
 
-/** What a pgbench load loses while the agent receives the server's WAL, in one paired run. */
+/** What pgbench loads, at the machine's limit and at half of it, lose while the agent receives the server's WAL, in paired runs. */
 const PAIRS = Number(process.env.BENCH_PAIRS ?? 5);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 15);
 const CLIENTS = 4;
+const LOAD = [`--client=${CLIENTS}`, "--jobs=2", `--time=${SECONDS}`, "--no-vacuum"];
 
 const postgres = await startPostgres();
 await queryOnce(postgres, "CREATE DATABASE budgie_dev", [], "postgres");
@@ -21,45 +24,42 @@ try {
   await caughtUp();
   // The first base backup is not part of it.
   await delay(10_000);
-  await pgbench(...load());
-  const [without, received]: [number[], number[]] = [[], []];
-  for (let pair = 0; pair < PAIRS; pair++) {
-    const run = {
-      without: async () => {
-        // Stopped, not paused: the slot stays, and what was missed is received before the next turn is measured.
-        await agent.container.stop();
-        without.push(await rate());
-        await agent.container.start();
-        await caughtUp();
-      },
-      received: async () => void received.push(await rate()),
-    };
-    const turns = pair % 2 === 0 ? [run.without, run.received] : [run.received, run.without];
-    for (const turn of turns) await turn();
-    console.log(
-      `pair ${pair + 1}: ${without.at(-1)?.toFixed(0)} transactions a second, received ${received.at(-1)?.toFixed(0)}`,
-    );
-  }
-  const ratios = received.map((rate, pair) => rate / (without[pair] ?? Number.NaN));
-  console.log(`pgbench with ${CLIENTS} clients, ${SECONDS} s each, medians of ${PAIRS}:`);
-  console.log(`  alone            ${median(without).toFixed(0)} transactions a second`);
-  console.log(`  WAL received     ${median(received).toFixed(0)} transactions a second`);
-  console.log(
-    `  ratio            ${median(ratios).toFixed(3)}, of ${ratios.map(ratio => ratio.toFixed(3)).join(", ")}`,
-  );
+  await pgbench(...LOAD);
+  const alone = await compare("as fast as it goes", []);
+  await compare("at half of that rate", [`--rate=${Math.round(alone / 2)}`]);
 } finally {
   await agent.stop();
   await postgres.stop();
 }
 
-function load(): string[] {
-  return [`--client=${CLIENTS}`, "--jobs=2", `--time=${SECONDS}`, "--no-vacuum"];
+/** Returns the load's rate alone. */
+async function compare(what: string, pace: string[]): Promise<number> {
+  const [without, received]: [number[], number[]] = [[], []];
+  await alternate(
+    PAIRS,
+    async () => {
+      // Stopped, not paused: the slot stays, and what was missed is received before the next turn is measured.
+      await agent.container.stop();
+      without.push(await rate(pace));
+      await agent.container.start();
+      await caughtUp();
+    },
+    async () => void received.push(await rate(pace)),
+  );
+  const ratios = received.map((rate, pair) => rate / (without[pair] ?? Number.NaN));
+  console.log(`pgbench with ${CLIENTS} clients, ${what}, ${SECONDS} s each, medians of ${PAIRS}:`);
+  console.log(`  alone            ${median(without).toFixed(0)} transactions a second`);
+  console.log(`  WAL received     ${median(received).toFixed(0)} transactions a second`);
+  console.log(
+    `  ratio            ${median(ratios).toFixed(3)}, of ${ratios.map(ratio => ratio.toFixed(3)).join(", ")}`,
+  );
+  return median(without);
 }
 
 /** Transactions a second. */
-async function rate(): Promise<number> {
+async function rate(pace: string[]): Promise<number> {
   await queryOnce(postgres, "CHECKPOINT", [], "postgres");
-  const found = /tps = ([\d.]+)/.exec(await pgbench(...load()));
+  const found = /tps = ([\d.]+)/.exec(await pgbench(...LOAD, ...pace));
   return Number(found?.[1]);
 }
 
@@ -83,8 +83,4 @@ async function caughtUp(): Promise<void> {
     await delay(200);
   }
   throw new Error("the WAL is not received");
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 }

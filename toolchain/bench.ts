@@ -1,13 +1,13 @@
-// npm run bench [backup|offsite|loop|wal]: what a backup costs beside plain pg_dump, what sending one costs beside `aws s3 cp`, and
-// what a `pulumi up` that changes nothing costs beside that of an empty program, and what a load loses while its WAL is received,
-// each in one paired run. BENCH_MB sets the size: 500 and 1000 by default.
+// npm run bench [plain-tools|offsite|wal|loop]: what backups, restores and drills cost beside PostgreSQL's own tools, sending a backup
+// beside `aws s3 cp`, a load while its WAL is received beside the same load alone, and a `pulumi up` that changes nothing beside that of
+// an empty program, each in one paired run. BENCH_MB sets the sizes of the first two.
 import { join } from "node:path";
 import { toolchainEnvironment } from "./environment.ts";
 import { projectFolder } from "./project.ts";
 import { runThrough } from "./run-tool.ts";
 import { runMain } from "./say.ts";
 
-const BENCHES = ["backup", "offsite", "loop", "wal"];
+const BENCHES = ["plain-tools", "offsite", "wal", "loop"];
 
 await runMain(async () => {
   const chosen = process.argv.slice(2).filter(argument => BENCHES.includes(argument));
