@@ -49,7 +49,10 @@ export async function startPostgres(
     Labels: { "budgie.test": "true" },
     ExposedPorts: { "5432/tcp": {} },
     // As much shared memory as the stack gives its own: an engine's default is too little to vacuum or index a large table.
-    HostConfig: { ShmSize: 256 << 20, PortBindings: { "5432/tcp": [{ HostIp: host, HostPort: String(port) }] } },
+    HostConfig: {
+      ShmSize: 256 << 20,
+      PortBindings: { "5432/tcp": [{ HostIp: host, HostPort: String(port) }] },
+    },
   });
   const release = removeWhenThisProcessEnds(container.id);
 
