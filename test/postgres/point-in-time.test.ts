@@ -9,6 +9,7 @@ import { startAgent, type TestAgent } from "../support/agent.ts";
 import { committedRows, ledgerIds, startLedgerLoad, type WrittenRow } from "../support/ledger-load.ts";
 import { letReceive, queryOnce } from "../support/point-in-time.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { recoverByHand } from "../support/recover-by-hand.ts";
 
 const PHASE_MS = 10_000;
 
@@ -106,6 +107,16 @@ describe("going back to a moment", () => {
       expect(written.filter(row => row.sentAt > at && ids.has(row.id))).toEqual([]);
     },
   );
+
+  it("the same rows come back by hand, with PostgreSQL alone, as docs/point-in-time.md says", async () => {
+    const at = moments[1] ?? 0;
+    const [chain = ""] = await chains();
+    const folder = join(agent.directory, "point-in-time", "test", chain);
+    const [base = ""] = (await readdir(join(folder, "base"))).filter(name => name.endsWith(".json"));
+    const question = "SELECT string_agg(id::text, ',' ORDER BY id) FROM ledger";
+    const there = await recoverByHand(postgres, folder, base.replace(".json", ""), new Date(at), question);
+    expect(there.split(",").map(Number)).toEqual(committed.filter(row => row.at <= at).map(({ id }) => id));
+  });
 
   it("a moment since which nothing was written is the newest state", async () => {
     const before = await ledgerIds(postgres);
