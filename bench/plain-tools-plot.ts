@@ -10,6 +10,8 @@ export function plot(results: readonly Result[]): string {
   const shapes = Object.keys(SHAPES) as Shape[];
   const sizes = [...new Set(results.map(({ megabytes }) => megabytes))];
   const names = [...new Set(results.map(({ name }) => name))];
+  // One scale for both panels.
+  const max = Math.ceil(Math.max(...results.map(ratio)));
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption({
     animation: false,
@@ -26,16 +28,16 @@ export function plot(results: readonly Result[]): string {
     ],
     legend: { data: sizes.map(sizeName), bottom: 8 },
     grid: [
-      { left: "6%", width: "41%", top: 72, bottom: 84 },
-      { left: "55%", width: "41%", top: 72, bottom: 84 },
+      { left: "6%", width: "41%", top: 72, bottom: 96 },
+      { left: "55%", width: "41%", top: 72, bottom: 96 },
     ],
     xAxis: shapes.map((_, panel) => ({
       type: "category" as const,
       gridIndex: panel,
-      data: names.map(name => name.replace(", ", ",\n")),
+      data: names.map(name => name.replaceAll(" ", "\n")),
       axisLabel: { interval: 0 },
     })),
-    yAxis: shapes.map((_, panel) => ({ type: "value" as const, gridIndex: panel, min: 0 })),
+    yAxis: shapes.map((_, panel) => ({ type: "value" as const, gridIndex: panel, min: 0, max })),
     series: shapes.flatMap((shape, panel) =>
       sizes.map(megabytes => ({
         type: "bar" as const,
@@ -60,6 +62,7 @@ export function plot(results: readonly Result[]): string {
   return `${still}\n`;
 }
 
+const ratio = ({ ownSeconds, plainSeconds }: Result) => ownSeconds / plainSeconds;
 const sizeName = (megabytes: number) => `${megabytes} MB`;
 
 function ratioOf(
@@ -70,5 +73,5 @@ function ratioOf(
     ({ shape, megabytes, name }) =>
       shape === wanted.shape && megabytes === wanted.megabytes && name === wanted.name,
   );
-  return found ? Number((found.ownSeconds / found.plainSeconds).toFixed(2)) : null;
+  return found ? Number(ratio(found).toFixed(2)) : null;
 }
