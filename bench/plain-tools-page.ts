@@ -18,6 +18,9 @@ export interface Result extends Dataset {
   peakMegabytes: number;
 }
 
+/** Budgie's time as a multiple of the plain tool's. */
+export const ratio = ({ ownSeconds, plainSeconds }: Result) => ownSeconds / plainSeconds;
+
 /** What was measured so far, by size, shape and name; empty before the first run. */
 export async function readResults(): Promise<Result[]> {
   return JSON.parse(await readFile(RESULTS, "utf8").catch(() => "[]")) as Result[];
@@ -49,9 +52,9 @@ function table(results: readonly Result[]): string {
     "| dump | tables | what | plain, s | Budgie, s | ratio | agent's peak memory, MB | pairs | measured on |",
     "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ...results.map(
-      ({ megabytes, shape, name, plainSeconds, ownSeconds, peakMegabytes, pairs, at }) =>
-        `| ${megabytes} MB | ${shape} | ${name} | ${plainSeconds.toFixed(2)} | ${ownSeconds.toFixed(2)} | ` +
-        `${(ownSeconds / plainSeconds).toFixed(2)} | ${peakMegabytes} | ${pairs} | ${at} |`,
+      result =>
+        `| ${result.megabytes} MB | ${result.shape} | ${result.name} | ${result.plainSeconds.toFixed(2)} | ` +
+        `${result.ownSeconds.toFixed(2)} | ${ratio(result).toFixed(2)} | ${result.peakMegabytes} | ${result.pairs} | ${result.at} |`,
     ),
   ].join("\n");
 }

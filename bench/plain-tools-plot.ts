@@ -1,6 +1,6 @@
 import * as echarts from "echarts";
 import { SHAPES, type Shape } from "./plain-tools-data.ts";
-import type { Result } from "./plain-tools-page.ts";
+import { type Result, ratio } from "./plain-tools-page.ts";
 
 const WIDTH = 900;
 const HEIGHT = 420;
@@ -62,7 +62,6 @@ export function plot(results: readonly Result[]): string {
   return `${still}\n`;
 }
 
-const ratio = ({ ownSeconds, plainSeconds }: Result) => ownSeconds / plainSeconds;
 const sizeName = (megabytes: number) => `${megabytes} MB`;
 
 function ratioOf(

@@ -7,7 +7,16 @@ import { startAgent } from "../test/support/agent.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { median } from "./median.ts";
 import { type Dataset, datasetSql, SHAPES, type Shape } from "./plain-tools-data.ts";
-import { PAGE, PLOT, RESULTS, type Result, readResults, withResults, withTable } from "./plain-tools-page.ts";
+import {
+  PAGE,
+  PLOT,
+  RESULTS,
+  type Result,
+  ratio,
+  readResults,
+  withResults,
+  withTable,
+} from "./plain-tools-page.ts";
 import { plot } from "./plain-tools-plot.ts";
 import { alternate, timed } from "./timed.ts";
 
@@ -141,10 +150,9 @@ async function compare(dataset: Dataset, { name, plain, own, withoutDatabase }: 
     pairs: plainSeconds.length,
     peakMegabytes: Math.round(peakMegabytes),
   };
-  const ratio = (result.ownSeconds / result.plainSeconds).toFixed(2);
   console.log(
     `${dataset.megabytes} MB, ${dataset.shape}, ${name}: ${result.plainSeconds.toFixed(2)} s plain, ` +
-      `${result.ownSeconds.toFixed(2)} s own, ratio ${ratio}, peak ${result.peakMegabytes} MB`,
+      `${result.ownSeconds.toFixed(2)} s own, ratio ${ratio(result).toFixed(2)}, peak ${result.peakMegabytes} MB`,
   );
   return result;
 }
