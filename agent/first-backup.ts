@@ -1,12 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { backup } from "./backup.ts";
+import { backupUnderLock } from "./backup.ts";
 import { sendTaken } from "./copies.ts";
 import { drill } from "./drill.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { checkIdentity } from "./identity.ts";
 import { isBad, isProven, type JudgedBackup, judge } from "./judged-backup.ts";
 import { listKept } from "./kept-backups.ts";
-import { type Manifest, totalRows } from "./manifest.ts";
+import { recordRun } from "./last-run.ts";
+import { withLock } from "./lock.ts";
+import { totalRows } from "./manifest.ts";
 import { remembersUpTo } from "./next-run.ts";
 import type { Reporter } from "./reporter.ts";
 import { writeRunMemory } from "./run-memory.ts";
@@ -38,13 +40,17 @@ export async function proveFirstBackup(settings: AgentSettings, report: Reporter
     if (proven) return proven;
     try {
       // One that the agent has just taken by itself, or that a gate took before the stack was destroyed.
-      const untried = backups.find(backup => !isBad(backup))?.name;
-      const name = untried ?? (await takeOne(settings, report)).file;
+      const untried = untriedBackup(backups);
+      if (untried) {
+        await drill(settings, { which: untried, store: null }, report);
+        continue;
+      }
+      const name = await takeOne(settings, facts, report);
+      if (name === null) continue;
       await drill(settings, { which: name, store: null }, report);
       // One that was taken just now has what there is, be it nothing.
       const asTaken = { ...facts, tables: 0 };
-      if (untried === undefined)
-        return requireProven(provenBackup(await judgedBackups(settings, asTaken)), name);
+      return requireProven(provenBackup(await judgedBackups(settings, asTaken)), name);
     } catch (error) {
       if (!(error instanceof Stop) || error.code !== EXIT.busy) throw error;
       report.info(error.message);
@@ -65,6 +71,10 @@ async function judgedBackups(settings: AgentSettings, facts: ServerFacts): Promi
   });
 }
 
+function untriedBackup(backups: readonly JudgedBackup[]): string | undefined {
+  return backups.find(backup => !isBad(backup))?.name;
+}
+
 function provenBackup(backups: readonly JudgedBackup[]): ProvenBackup | null {
   const found = backups.find(isProven);
   if (!found?.manifest || !found.proven) return null;
@@ -81,17 +91,31 @@ function requireProven(proven: ProvenBackup | null, name: string): ProvenBackup 
   );
 }
 
-/** Counts as the schedule's first run, so that there are not two. */
-async function takeOne(settings: AgentSettings, report: Reporter): Promise<Manifest> {
-  const { format, schedule } = settings;
-  const taken = await backup(settings, { reason: "scheduled", format }, report);
-  if (schedule !== null) {
-    const { expression, timeZone } = schedule;
-    const memory = remembersUpTo(readSchedule(expression, timeZone), new Date());
-    await writeRunMemory(settings, memory).catch((error: Error) =>
-      report.warn(`The schedule's memory: ${error.message}`),
-    );
-  }
+/**
+ * Returns its name; null when there is one that somebody else took between the last look and the lock. Counts as the
+ * schedule's first run, so that there are not two.
+ */
+async function takeOne(
+  settings: AgentSettings,
+  facts: ServerFacts,
+  report: Reporter,
+): Promise<string | null> {
+  const options = { reason: "scheduled" as const, format: settings.format };
+  const taken = await withLock(settings, `backup (${options.reason})`, async lock => {
+    if (untriedBackup(await judgedBackups(settings, facts))) return null;
+    return recordRun(settings, "backup", () => backupUnderLock(settings, options, lock, report));
+  });
+  if (taken === null) return null;
+  await rememberRun(settings, report);
   await sendTaken(settings, taken.file, report).catch((error: Error) => report.warn(error.message));
-  return taken;
+  return taken.file;
+}
+
+async function rememberRun(settings: AgentSettings, report: Reporter): Promise<void> {
+  if (settings.schedule === null) return;
+  const { expression, timeZone } = settings.schedule;
+  const memory = remembersUpTo(readSchedule(expression, timeZone), new Date());
+  await writeRunMemory(settings, memory).catch((error: Error) =>
+    report.warn(`The schedule's memory: ${error.message}`),
+  );
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isBackupName } from "../../agent/backup-name.ts";
 import { EXIT } from "../../agent/exit-codes.ts";
@@ -41,7 +42,12 @@ describe("the first backup, as `pulumi up` asks for it", () => {
   };
 
   it("is taken and proven when there is none, once, however often and by however many it is asked for", async () => {
-    const answers = await Promise.all([prove(), prove()]);
+    // A server that is slow to let one in: so some look while nothing is there, and get the lock when another one has taken it.
+    await query(postgres, "budgie_dev", "ALTER SYSTEM SET post_auth_delay = '1s'");
+    await query(postgres, "budgie_dev", "SELECT pg_reload_conf()");
+    const answers = await Promise.all(
+      Array.from({ length: 14 }, (_, number) => delay(number * 500).then(prove)),
+    );
     answers.push(await prove());
     const names = await backups();
     expect(names).toHaveLength(1);
