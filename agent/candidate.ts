@@ -5,7 +5,7 @@ import { readDatabaseTraits } from "./database-traits.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import { loadDump } from "./load-dump.ts";
 import type { Progress } from "./reporter.ts";
-import { connect, databaseExists } from "./server.ts";
+import { databaseExists } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
 
 const { escapeIdentifier } = pg;
@@ -68,20 +68,6 @@ export async function carryOver(
   if (!(await databaseExists(session, settings.database))) return;
   const { rows } = await session.query<{ statement: string }>(CARRY_OVER, [settings.database, candidate]);
   for (const { statement } of rows) await session.query(statement);
-}
-
-/**
- * A freshly loaded database has no statistics until autovacuum comes by, and is slow until then. It commits once a table, and no more
- * than the load's need these commits wait for the disk.
- */
-export async function analyze(settings: AgentSettings, candidate: string): Promise<void> {
-  const client = await connect(settings, candidate);
-  try {
-    await client.query("SET synchronous_commit = off");
-    await client.query("ANALYZE");
-  } finally {
-    await client.end();
-  }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { DumpFingerprint } from "./dump-fingerprint.ts";
 import { type DumpKind, isArchiveKind, kindOfFile } from "./dump-kind.ts";
 import { readText } from "./dump-text.ts";
 import type { Manifest } from "./manifest.ts";
+import { readPlainDump } from "./plain-dump.ts";
 import { refuse } from "./refuse.ts";
 import type { Progress } from "./reporter.ts";
 
@@ -32,6 +33,7 @@ export interface DumpStream {
 /** Reads a whole dump of any kind and keeps only what there is to know about it. Throws a Stop for what cannot be read as one. */
 export async function inspectDump(path: string, shown: string, progress: Progress): Promise<ReadDump> {
   const kind = await kindOfFile(path, shown);
+  if (kind === "plain") return readPlainDump(path, progress);
   return inspectStream({ source: createReadStream(path, { highWaterMark: 1 << 20 }), kind, shown }, progress);
 }
 

@@ -1,6 +1,7 @@
 import { Writable } from "node:stream";
+import { analyze } from "./analyze.ts";
 import { backupUnderLock } from "./backup.ts";
-import { analyze, carryOver, loadCandidate } from "./candidate.ts";
+import { carryOver, loadCandidate } from "./candidate.ts";
 import { type Comparison, compareDumps } from "./compare.ts";
 import { dump } from "./dump.ts";
 import type { ReadDump } from "./dump-file.ts";
@@ -88,10 +89,10 @@ async function compare(
 ): Promise<Omit<Filled, "safetyBackup">> {
   const progress = report.progress("comparing", before.fingerprint.bytes);
   const nowhere = new Writable({ write: (_chunk, _encoding, next) => next() });
-  const [restored] = await Promise.all([
-    dump(candidate, [nowhere], lock.lost, bytes => progress.at(bytes)),
-    analyze(settings, candidate),
-  ]).finally(() => progress.end());
+  const dumping = dump(candidate, [nowhere], lock.lost, bytes => progress.at(bytes));
+  const [restored] = await Promise.all([dumping, analyze(settings, candidate, lock, dumping)]).finally(() =>
+    progress.end(),
+  );
   const comparison = compareDumps(before.fingerprint, restored, source.manifest !== null);
   if (comparison.differences.length > 0) {
     throw new Stop(

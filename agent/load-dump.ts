@@ -5,7 +5,9 @@ import { pipeline } from "node:stream/promises";
 import { type Finished, type RunAs, startSilent, startWriter } from "./child-process.ts";
 import { isArchiveKind, kindOfFile, type TextKind } from "./dump-kind.ts";
 import { readText } from "./dump-text.ts";
+import { readPieces } from "./file-pieces.ts";
 import { hashingStream } from "./hashing-stream.ts";
+import { feedFile } from "./plain-dump.ts";
 import type { Progress } from "./reporter.ts";
 import { giveAway, unpackDirectory, withScratch } from "./unpacked-directory.ts";
 
@@ -60,11 +62,12 @@ async function feedPsql(
     signal,
     runAs,
   );
-  const source = createReadStream(path, { highWaterMark: 1 << 20 });
-  const fed = await readText({ source, kind, shown }, input, progress, signal).then(
-    ({ sha256 }) => sha256,
-    (error: Error) => error,
-  );
+  const feed = async () => {
+    if (kind === "plain") return feedFile(path, input, progress);
+    const source = createReadStream(path, { highWaterMark: 1 << 20 });
+    return (await readText({ source, kind, shown }, input, progress, signal)).sha256;
+  };
+  const fed = await feed().catch((error: Error) => error);
   return { program: "psql", fed, end: await finished };
 }
 
@@ -110,7 +113,7 @@ function target(database: string): string {
 async function hashOf(path: string): Promise<string | Error> {
   const hash = createHash("sha256");
   try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+    await readPieces(path, piece => void hash.update(piece));
     return hash.digest("hex");
   } catch (error) {
     return error as Error;

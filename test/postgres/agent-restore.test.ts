@@ -126,6 +126,30 @@ they are';
     await query("DROP TABLE made_after_the_backup");
   });
 
+  it("has the planner's statistics of a restored database at once", async () => {
+    const { file } = await takeBackup();
+    expect((await agent.run(["restore", file])).code).toBe(EXIT.done);
+    const known = await query(
+      "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'public' ORDER BY 1",
+    );
+    expect(known.map(({ tablename }) => tablename)).toEqual(expect.arrayContaining(["entries", "users"]));
+  });
+
+  it("does not wait for statistics that take longer than the comparison", async () => {
+    await query(`
+      CREATE FUNCTION slow_to_analyze(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+        IF current_setting('application_name') = 'budgie analyze' THEN PERFORM pg_sleep(3600); END IF;
+        RETURN n;
+      END $$;
+      CREATE TABLE slow AS SELECT 1 AS n;
+      CREATE INDEX ON slow (slow_to_analyze(n))`);
+    const { file } = await takeBackup();
+    const { code, stderr } = await agent.run(["restore", file]);
+    expect(code, stderr).toBe(EXIT.done);
+    expect(await query("SELECT n FROM slow")).toEqual([{ n: 1 }]);
+    await query("DROP TABLE slow; DROP FUNCTION slow_to_analyze");
+  });
+
   it("restores from standard input", async () => {
     const { file } = await takeBackup();
     await query("DELETE FROM entries");
