@@ -4,8 +4,8 @@ import type { ObjectStore } from "./object-store.ts";
 import { type Attempt, changeOffsiteState } from "./offsite-state.ts";
 import type { Reporter } from "./reporter.ts";
 import type { AgentSettings } from "./settings.ts";
-import { type SshOutcome, sendMissingBySsh } from "./ssh-send-missing.ts";
-import { type StoreOutcome, sendMissingToStore } from "./store-send.ts";
+import type { SshOutcome } from "./ssh-send-missing.ts";
+import type { StoreOutcome } from "./store-send.ts";
 
 /** How many backups one run sends that nobody asked for by `push`. */
 const MOST_UNASKED = 50;
@@ -37,9 +37,17 @@ export async function sendCopies(
     const ends = signal ? AbortSignal.any([lost, signal]) : lost;
     const most = operation === "push" ? Number.POSITIVE_INFINITY : MOST_UNASKED;
     const toStore = offsite
-      ? () => sendMissingToStore(settings, offsite, { reader, most, signal: ends }, report)
+      ? async () => {
+          const { sendMissingToStore } = await import("./store-send.ts");
+          return sendMissingToStore(settings, offsite, { reader, most, signal: ends }, report);
+        }
       : null;
-    const bySsh = ssh ? () => sendMissingBySsh(settings, report, ends) : null;
+    const bySsh = ssh
+      ? async () => {
+          const { sendMissingBySsh } = await import("./ssh-send-missing.ts");
+          return sendMissingBySsh(settings, report, ends);
+        }
+      : null;
     return {
       store: toStore && (await remembered(settings, "store", operation, toStore)),
       ssh: bySsh && (await remembered(settings, "ssh", operation, bySsh)),

@@ -1,31 +1,16 @@
 import { Command, Option } from "commander";
-import { takeIdentities } from "./age-identity.ts";
-import { backup } from "./backup.ts";
 import { BACKUP_FORMATS } from "./backup-format.ts";
-import { listBackups } from "./catalogue.ts";
-import { localChains } from "./chain-source.ts";
-import { sendTaken } from "./copies.ts";
-import { drill } from "./drill.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
-import { proveFirstBackup } from "./first-backup.ts";
-import { acceptDatabase, checkIdentity } from "./identity.ts";
 import { manifestOf, REASONS } from "./manifest.ts";
-import { parseMoment } from "./moment.ts";
 import { addOffsiteCommands, identityOption, type ReaderOptions, readerFor } from "./offsite-commands.ts";
-import { printJson, printList, printRemoteList, printStatus } from "./print.ts";
-import { pull } from "./pull.ts";
-import { listRemote } from "./remote-catalogue.ts";
-import { remoteChains } from "./remote-chains.ts";
+import { printJson } from "./print-json.ts";
 import { type Reporter, terminalReporter } from "./reporter.ts";
-import { type Restored, restore, undoRestore } from "./restore.ts";
-import { parseObjectUrl } from "./restore-source.ts";
+import type { Restored } from "./restore.ts";
 import { addRetentionCommands } from "./retention-commands.ts";
 import { runCommandLine } from "./run-command-line.ts";
-import { serve } from "./serve.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
-import { readStatus } from "./status.ts";
-import { verify } from "./verify.ts";
-import { verifyRemote } from "./verify-remote.ts";
+
+// Each command loads what it needs, and no more: the S3 client alone takes longer to load than a small backup.
 
 const json = new Option(
   "--json",
@@ -44,7 +29,10 @@ const program = new Command("budgie-agent")
 program
   .command("serve")
   .description("run until told to stop")
-  .action(() => serve(readSettings(process.env)));
+  .action(async () => {
+    const { serve } = await import("./serve.ts");
+    await serve(readSettings(process.env));
+  });
 
 program
   .command("backup")
@@ -54,11 +42,13 @@ program
   .option("--role-passwords", "with the roles' passwords, hashed, in the file beside it")
   .addOption(json)
   .action(async options => {
+    const { backup } = await import("./backup.ts");
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
     const { format = settings.format, reason, rolePasswords } = options;
     const { file } = await backup(settings, { reason, format, rolePasswords }, report);
     try {
+      const { sendTaken } = await import("./copies.ts");
       await sendTaken(settings, file, report);
     } finally {
       if (options.json) printJson(await manifestOf(settings, file));
@@ -74,11 +64,14 @@ program
   .addOption(json)
   .action(async options => {
     const settings = readSettings(process.env);
+    const { printList, printRemoteList } = await import("./print.ts");
     if (options.remote) {
+      const { listRemote } = await import("./remote-catalogue.ts");
       const store = await readerFor(settings, options);
       const entries = await listRemote(store, settings.stack);
       return options.json ? printJson(entries) : printRemoteList(entries, store.shown);
     }
+    const { listBackups } = await import("./catalogue.ts");
     const entries = await listBackups(settings);
     if (options.json) printJson(entries.map(({ manifest, ...entry }) => ({ ...entry, manifest })));
     else printList(entries, settings.backupDirShown);
@@ -98,6 +91,8 @@ program
   .action(async (which: string | undefined, options) => {
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
+    const { verify } = await import("./verify.ts");
+    const { verifyRemote } = await import("./verify-remote.ts");
     const results = options.remote
       ? await verifyRemote(settings, await readerFor(settings, options), which ?? "sample", report)
       : await verify(settings, which ?? "latest", report);
@@ -117,6 +112,7 @@ program
   .addOption(json)
   .action(async (which: string, options) => {
     const settings = readSettings(process.env);
+    const { drill } = await import("./drill.ts");
     const store = options.from ? await readerFor(settings, options) : null;
     const drilled = await drill(settings, { which, store }, terminalReporter(Boolean(options.json)));
     if (options.json) printJson(drilled);
@@ -144,6 +140,7 @@ program
         "For instance: npx budgie restore latest",
       );
     }
+    const { undoRestore } = await import("./restore.ts");
     const restored = options.undo
       ? await undoRestore(settings, report)
       : options.at
@@ -157,6 +154,8 @@ program
   .description("say whether everything is as it should be; exit code 10 when not")
   .addOption(json)
   .action(async options => {
+    const { readStatus } = await import("./status.ts");
+    const { printStatus } = await import("./print.ts");
     const status = await readStatus(readSettings(process.env));
     if (options.json) printJson(status);
     else printStatus(status, terminalReporter(false));
@@ -168,6 +167,7 @@ program
   .description("fail when the database is not the one that the backups came from")
   .action(async () => {
     const settings = readSettings(process.env);
+    const { checkIdentity } = await import("./identity.ts");
     await checkIdentity(settings);
     terminalReporter(false).done(`${settings.database} is the database of stack ${settings.stack}`);
   });
@@ -176,6 +176,7 @@ program
   .command("prove-first-backup")
   .description("take a backup and prove it, unless one of this database is proven already; for `pulumi up`")
   .action(async () => {
+    const { proveFirstBackup } = await import("./first-backup.ts");
     const proven = await proveFirstBackup(readSettings(process.env), terminalReporter(true));
     const { name, provenAt, tables, rows } = proven;
     process.stdout.write(
@@ -188,6 +189,7 @@ program
   .description("from now on the database that is there is the right one")
   .action(async () => {
     const settings = readSettings(process.env);
+    const { acceptDatabase } = await import("./identity.ts");
     const { systemIdentifier, tables } = await acceptDatabase(settings);
     terminalReporter(false).done(
       `${settings.database} (${systemIdentifier}, ${tables} tables) is the database of stack ${settings.stack} from now on`,
@@ -200,6 +202,12 @@ async function restoreFrom(
   options: ReaderOptions & { from?: "s3"; fromStack?: string },
   report: Reporter,
 ): Promise<Restored> {
+  const [{ restore }, { parseObjectUrl }, { pull }, { takeIdentities }] = await Promise.all([
+    import("./restore.ts"),
+    import("./restore-source.ts"),
+    import("./pull.ts"),
+    import("./age-identity.ts"),
+  ]);
   const object = parseObjectUrl(source);
   const reader = object || options.from ? await readerFor(settings, options, object?.bucket) : null;
   const identities = reader ? [] : await takeIdentities(options.identity);
@@ -214,6 +222,12 @@ async function restoreMoment(
   options: ReaderOptions & { from?: "s3" },
   report: Reporter,
 ): Promise<Restored> {
+  const [{ restore }, { parseMoment }, { localChains }, { remoteChains }] = await Promise.all([
+    import("./restore.ts"),
+    import("./moment.ts"),
+    import("./chain-source.ts"),
+    import("./remote-chains.ts"),
+  ]);
   const moment = parseMoment(at);
   const store = options.from ? await readerFor(settings, options) : null;
   const source = store ? remoteChains(store) : localChains(settings);

@@ -1,12 +1,7 @@
 import { text } from "node:stream/consumers";
 import { type Command, Option } from "commander";
-import { keepIdentity, takeIdentities } from "./age-identity.ts";
-import { requireSent, sendCopies } from "./copies.ts";
-import { prepareLocalStore } from "./local-store.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { printJson } from "./print.ts";
-import { pull } from "./pull.ts";
-import { keepReader, noReader, openReader, takeReader } from "./reader.ts";
+import { printJson } from "./print-json.ts";
 import { terminalReporter } from "./reporter.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
 
@@ -16,6 +11,8 @@ export async function readerFor(
   { reader: path, identity }: ReaderOptions,
   bucket?: string,
 ): Promise<ObjectStore> {
+  const { takeIdentities } = await import("./age-identity.ts");
+  const { noReader, openReader, takeReader } = await import("./reader.ts");
   const identities = await takeIdentities(identity);
   if (path === undefined) throw noReader("The agent itself may not read the bucket");
   return openReader(settings, await takeReader(path), identities, bucket);
@@ -40,6 +37,7 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .action(async options => {
       const settings = readSettings(process.env);
       const report = terminalReporter(Boolean(options.json));
+      const { requireSent, sendCopies } = await import("./copies.ts");
       const store = options.reader ? await readerFor(settings, options) : null;
       const { store: toStore, ssh } = await sendCopies(
         settings,
@@ -62,6 +60,7 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .action(async (which: string, options) => {
       const settings = readSettings(process.env);
       const store = await readerFor(settings, options);
+      const { pull } = await import("./pull.ts");
       const pulled = await pull(settings, store, which, terminalReporter(Boolean(options.json)));
       if (options.json) printJson(pulled);
     });
@@ -70,6 +69,7 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .command("keep-reader")
     .description("keep credentials from standard input, in memory, for the next command's --reader")
     .action(async () => {
+      const { keepReader } = await import("./reader.ts");
       process.stdout.write(`${await keepReader(process.stdin)}\n`);
     });
 
@@ -77,6 +77,7 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .command("keep-identity")
     .description("keep a private key from standard input, in memory, for the next command's --identity")
     .action(async () => {
+      const { keepIdentity } = await import("./age-identity.ts");
       process.stdout.write(`${await keepIdentity(process.stdin)}\n`);
     });
 
@@ -84,6 +85,7 @@ export function addOffsiteCommands(program: Command, reader: () => Option, json:
     .command("prepare-local-store")
     .description("make the stack's own object store ready, as told on standard input")
     .action(async () => {
+      const { prepareLocalStore } = await import("./local-store.ts");
       terminalReporter(false).done(await prepareLocalStore(await text(process.stdin)));
     });
 }

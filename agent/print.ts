@@ -6,10 +6,6 @@ import type { Verdict } from "./retention.ts";
 import { type NextBackup, shown } from "./schedule-status.ts";
 import type { Status } from "./status.ts";
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-}
-
 export function printList(entries: readonly CatalogueEntry[], directory: string): void {
   if (entries.length === 0)
     return void process.stdout.write(`No backups in ${directory}. Take one: npx budgie backup\n`);

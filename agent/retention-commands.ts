@@ -1,7 +1,5 @@
 import type { Command, Option } from "commander";
-import { endOfDay, pin, unpin } from "./pin.ts";
-import { printJson, printVerdicts } from "./print.ts";
-import { judgeAll, prune } from "./prune.ts";
+import { printJson } from "./print-json.ts";
 import { terminalReporter } from "./reporter.ts";
 import { readSettings } from "./settings.ts";
 
@@ -15,9 +13,11 @@ export function addRetentionCommands(program: Command, json: Option): void {
     .action(async options => {
       const settings = readSettings(process.env);
       const report = terminalReporter(Boolean(options.json));
+      const { judgeAll, prune } = await import("./prune.ts");
       const verdicts = options.dryRun ? await judgeAll(settings) : await prune(settings, report);
       const gone = verdicts.filter(({ keep }) => !keep).length;
       if (options.json) return printJson(verdicts);
+      const { printVerdicts } = await import("./print.ts");
       if (options.dryRun) printVerdicts(verdicts);
       report.done(
         `${verdicts.length - gone} backups stay, ${gone} ${options.dryRun ? "would go" : "removed"}`,
@@ -32,6 +32,7 @@ export function addRetentionCommands(program: Command, json: Option): void {
     .addOption(json)
     .action(async (backup: string, options) => {
       const settings = readSettings(process.env);
+      const { endOfDay, pin } = await import("./pin.ts");
       const until = options.until === undefined ? null : endOfDay(options.until);
       const pinned = await pin(settings, backup, until);
       if (options.json) printJson(pinned);
@@ -46,6 +47,7 @@ export function addRetentionCommands(program: Command, json: Option): void {
     .argument("<backup>", "a backup's name")
     .addOption(json)
     .action(async (backup: string, options) => {
+      const { unpin } = await import("./pin.ts");
       const wasPinned = await unpin(readSettings(process.env), backup);
       if (options.json) printJson({ wasPinned });
       const say = wasPinned ? "is no longer pinned: the next prune may remove it" : "was not pinned";
