@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Transform, Writable } from "node:stream";
+import { Transform, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describeEnd, type Finished, startFilter } from "./child-process.ts";
 import type { DumpStream, ReadDump } from "./dump-file.ts";
@@ -9,6 +9,7 @@ import { EXIT, Stop } from "./exit-codes.ts";
 import { refuse } from "./refuse.ts";
 import type { Progress } from "./reporter.ts";
 import { unpackDirectory, withScratch } from "./unpacked-directory.ts";
+import { untilItEnds } from "./until-it-ends.ts";
 
 /**
  * What is in a dump that only pg_restore understands: the SQL that it makes of it is byte for byte what a plain dump of the
@@ -64,16 +65,6 @@ async function renderArchive(
   if (failure) throw failure;
   requireRead(end, shown);
   return fingerprinter.finish();
-}
-
-/** What a program does not read any more is swallowed: the file is read to its end, and the program's exit says the rest. */
-function untilItEnds(input: Writable): Writable {
-  input.on("error", () => undefined);
-  return new Writable({
-    highWaterMark: 1 << 20,
-    write: (chunk: Buffer, _encoding, next) => void input.write(chunk, () => next()),
-    final: next => void input.end(() => next()),
-  });
 }
 
 /** Only what pg_restore itself says is held against the file. */
