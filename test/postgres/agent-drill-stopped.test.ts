@@ -163,7 +163,7 @@ describe("a drill that does not come to its end", () => {
       await requireUnknownThenGood();
     });
 
-    it("the disk fills up meanwhile: stopped while the database still has room", async () => {
+    it("the disk fills up meanwhile: stopped, and its room given back at once", async () => {
       const running = agent.run(["drill", backup]);
       await sh(`until [ -S ${PLACE}/.s.PGSQL.5432 ]; do sleep 0.01; done
         dd if=/dev/zero of=/var/lib/postgresql/data/by-another bs=1M count=400`);
@@ -171,7 +171,7 @@ describe("a drill that does not come to its end", () => {
       expect(await files()).toBe("by-another\n");
       await sh("rm /var/lib/postgresql/data/by-another");
       expect(code, stdout).toBe(EXIT.noSpace);
-      expect(stderr).toMatch(/Stopped because only [\d.]+M are left .* stay free for the database/);
+      expect(stderr).toMatch(/Stopped because only [\d.]+[BKM] are left .* stay free for the database/);
       expect(await servers()).toBe("");
       await requireUnknownThenGood();
     });
