@@ -201,10 +201,8 @@ export async function createStack(
       variables.BUDGIE_SKIP_BACKUP = "1";
       await pulumi("destroy", "--yes", "--skip-preview");
       await removeFromEngine();
-      const images = await docker.listImages();
-      for (const tag of images
-        .flatMap(image => image.RepoTags ?? [])
-        .filter(tag => tag.includes(`${prefix}-`))) {
+      const tags = (await listImages(docker)).flatMap(image => image.RepoTags ?? []);
+      for (const tag of tags.filter(tag => tag.includes(`${prefix}-`))) {
         await docker.getImage(tag).remove({ force: true }).catch(ignoreMissing);
       }
       await rm(folder, { recursive: true, force: true });
@@ -214,6 +212,16 @@ export async function createStack(
 
 function needsConfig([command]: readonly string[]): boolean {
   return ["up", "preview", "destroy", "refresh"].includes(command ?? "");
+}
+
+/** Docker fails a list from which another one removes an image at that moment: a stack that is removed beside this one does. */
+async function listImages(docker: Docker, tries = 5): Promise<Docker.ImageInfo[]> {
+  try {
+    return await docker.listImages();
+  } catch (error) {
+    if (tries === 1 || !/unrecognized image ID/.test((error as Error).message)) throw error;
+    return listImages(docker, tries - 1);
+  }
 }
 
 function ignoreMissing(error: { statusCode?: number }): void {
