@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { chown, copyFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -9,6 +8,7 @@ import { type BaseRecord, textOfBaseRecord } from "./base-record.ts";
 import { describeEnd, startReader, startWriter } from "./child-process.ts";
 import { freeBytes, RESERVED_BYTES, replaceFile, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
+import { hashFile } from "./hash-file.ts";
 import { endReplicationClientsIn, runReplicationClient } from "./replication-client.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import { connectToMaintenance } from "./server.ts";
@@ -52,7 +52,7 @@ export async function takeBaseBackup(
       ["base.tar.gz", `${name}.tar.gz`],
       ["backup_manifest", `${name}.manifest`],
     ] as const)
-      files.push({ name: to, ...(await fingerprint(join(partial, from))), from });
+      files.push({ name: to, ...(await hashFile(join(partial, from))), from });
     for (const file of files) await rename(join(partial, file.from), join(folder, file.name));
     const record: BaseRecord = {
       format: 1,
@@ -247,16 +247,6 @@ async function walRange(partial: string) {
   const range = parsed["WAL-Ranges"][0];
   if (!range) throw new Error("the base backup's manifest names no WAL");
   return range;
-}
-
-async function fingerprint(path: string): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  return { bytes, sha256: hash.digest("hex") };
 }
 
 /** Later than the copy's last byte: whatever was committed by then is in it, or in the WAL that follows. */

@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { type Finished, type RunAs, startSilent, startWriter } from "./child-process.ts";
 import { isArchiveKind, kindOfFile, type TextKind } from "./dump-kind.ts";
 import { readText } from "./dump-text.ts";
-import { readPieces } from "./file-pieces.ts";
+import { hashFile } from "./hash-file.ts";
 import { hashingStream } from "./hashing-stream.ts";
 import { feedFile } from "./plain-dump.ts";
 import type { Progress } from "./reporter.ts";
@@ -110,12 +109,9 @@ function target(database: string): string {
 }
 
 /** After it was loaded: what changed meanwhile is noticed as well. */
-async function hashOf(path: string): Promise<string | Error> {
-  const hash = createHash("sha256");
-  try {
-    await readPieces(path, piece => void hash.update(piece));
-    return hash.digest("hex");
-  } catch (error) {
-    return error as Error;
-  }
+function hashOf(path: string): Promise<string | Error> {
+  return hashFile(path).then(
+    ({ sha256 }) => sha256,
+    (error: Error) => error,
+  );
 }
