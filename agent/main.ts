@@ -9,6 +9,7 @@ import type { Restored } from "./restore.ts";
 import { addRetentionCommands } from "./retention-commands.ts";
 import { runCommandLine } from "./run-command-line.ts";
 import { type AgentSettings, readSettings } from "./settings.ts";
+import type { Verified } from "./verify.ts";
 
 // Each command loads what it needs, and no more: the S3 client alone takes longer to load than a small backup.
 
@@ -91,11 +92,9 @@ program
   .action(async (which: string | undefined, options) => {
     const settings = readSettings(process.env);
     const report = terminalReporter(Boolean(options.json));
-    const { verify } = await import("./verify.ts");
-    const { verifyRemote } = await import("./verify-remote.ts");
     const results = options.remote
-      ? await verifyRemote(settings, await readerFor(settings, options), which ?? "sample", report)
-      : await verify(settings, which ?? "latest", report);
+      ? await verifyInBucket(settings, which ?? "sample", options, report)
+      : await verifyHere(settings, which ?? "latest", report);
     if (options.json) printJson(results);
     if (results.length === 0)
       throw new Stop(EXIT.unusableBackup, "There is no backup to verify.", "Take one: npx budgie backup");
@@ -195,6 +194,21 @@ program
       `${settings.database} (${systemIdentifier}, ${tables} tables) is the database of stack ${settings.stack} from now on`,
     );
   });
+
+async function verifyHere(settings: AgentSettings, which: string, report: Reporter): Promise<Verified[]> {
+  const { verify } = await import("./verify.ts");
+  return verify(settings, which, report);
+}
+
+async function verifyInBucket(
+  settings: AgentSettings,
+  which: string,
+  options: ReaderOptions,
+  report: Reporter,
+): Promise<Verified[]> {
+  const { verifyRemote } = await import("./verify-remote.ts");
+  return verifyRemote(settings, await readerFor(settings, options), which, report);
+}
 
 async function restoreFrom(
   settings: AgentSettings,

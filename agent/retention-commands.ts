@@ -17,8 +17,10 @@ export function addRetentionCommands(program: Command, json: Option): void {
       const verdicts = options.dryRun ? await judgeAll(settings) : await prune(settings, report);
       const gone = verdicts.filter(({ keep }) => !keep).length;
       if (options.json) return printJson(verdicts);
-      const { printVerdicts } = await import("./print.ts");
-      if (options.dryRun) printVerdicts(verdicts);
+      if (options.dryRun) {
+        const { printVerdicts } = await import("./print.ts");
+        printVerdicts(verdicts);
+      }
       report.done(
         `${verdicts.length - gone} backups stay, ${gone} ${options.dryRun ? "would go" : "removed"}`,
       );
