@@ -19,41 +19,51 @@ export interface BucketPlace {
 
 type BucketStore = Extract<ObjectStoreSettings, { kind: "aws" | "s3" }>;
 
-/** The bucket's settings, as far as the store has them. Returns what was declared. */
+/**
+ * The bucket's settings, as far as the store has them. Returns what was declared.
+ *
+ * One after the other: MinIO (`updateAndParse` in its cmd/bucket-metadata-sys.go) reads all settings of a bucket, changes one,
+ * and writes all back without a lock, so that two changes at a time may both succeed and leave one. Amazon refuses two
+ * changes of a bucket's access at a time. What is said of old versions, in the lifecycle and in the lock, comes after there
+ * are versions.
+ */
 export function declareSettings(
   on: BucketPlace,
   store: BucketStore,
   bucket: aws.s3.Bucket,
 ): pulumi.Resource[] {
-  const { profile } = on;
-  const where = (feature: Feature, declare: () => pulumi.Resource) =>
-    isDeclared(profile, feature) ? [declare()] : [];
-
-  const versioning = where("versioning", () => keepVersions(on, bucket));
-  const accessBlock = where("publicAccessBlock", () => blockPublicAccess(on, bucket));
-  // Amazon refuses two changes of a bucket's access at the same time.
-  const ownership = where("ownershipControls", () => switchOffAcls(on, bucket, accessBlock));
-  const access = [...accessBlock, ...ownership];
+  const declared: pulumi.Resource[] = [];
+  const next = (wanted: boolean, declare: (after: pulumi.Resource[]) => pulumi.Resource) => {
+    if (wanted) declared.push(declare(declared.slice(-1)));
+  };
+  const has = (feature: Feature) => isDeclared(on.profile, feature);
   const tls = store.endpoint === undefined || store.endpoint.startsWith("https:");
-  const policy = where("policy", () => attachPolicy(on, bucket, tls, access));
-  const encryption = where("encryption", () => encrypt(on, bucket));
-  // What it says of old versions means nothing before there are versions.
-  const lifecycle = where("lifecycle", () => setLifecycle(on, store, bucket, versioning));
   const { lockDays } = store.lifecycle;
-  const lock = lockDays > 0 ? [lockObjects(on, bucket, lockDays, versioning)] : [];
-  return [...versioning, ...access, ...policy, ...encryption, ...lifecycle, ...lock];
+
+  next(has("versioning"), after => keepVersions(on, bucket, after));
+  next(has("publicAccessBlock"), after => blockPublicAccess(on, bucket, after));
+  next(has("ownershipControls"), after => switchOffAcls(on, bucket, after));
+  next(has("policy"), after => attachPolicy(on, bucket, tls, after));
+  next(has("encryption"), after => encrypt(on, bucket, after));
+  next(has("lifecycle"), after => setLifecycle(on, store, bucket, after));
+  next(lockDays > 0, after => lockObjects(on, bucket, lockDays, after));
+  return declared;
 }
 
-function keepVersions(on: BucketPlace, { bucket }: aws.s3.Bucket): pulumi.Resource {
+function keepVersions(on: BucketPlace, { bucket }: aws.s3.Bucket, after: pulumi.Resource[]): pulumi.Resource {
   const versioningConfiguration = { status: "Enabled" };
   return new aws.s3.BucketVersioning(
     `${on.name}-versioning`,
     { bucket, versioningConfiguration },
-    retained(on),
+    retained(on, after),
   );
 }
 
-function blockPublicAccess(on: BucketPlace, { bucket }: aws.s3.Bucket): pulumi.Resource {
+function blockPublicAccess(
+  on: BucketPlace,
+  { bucket }: aws.s3.Bucket,
+  after: pulumi.Resource[],
+): pulumi.Resource {
   return new aws.s3.BucketPublicAccessBlock(
     `${on.name}-public-access-block`,
     {
@@ -63,7 +73,7 @@ function blockPublicAccess(on: BucketPlace, { bucket }: aws.s3.Bucket): pulumi.R
       ignorePublicAcls: true,
       restrictPublicBuckets: true,
     },
-    retained(on),
+    retained(on, after),
   );
 }
 
@@ -86,12 +96,12 @@ function attachPolicy(
   return new aws.s3.BucketPolicy(`${on.name}-policy`, { bucket, policy }, retained(on, after));
 }
 
-function encrypt(on: BucketPlace, { bucket }: aws.s3.Bucket): pulumi.Resource {
+function encrypt(on: BucketPlace, { bucket }: aws.s3.Bucket, after: pulumi.Resource[]): pulumi.Resource {
   const rules = [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }];
   return new aws.s3.BucketServerSideEncryptionConfiguration(
     `${on.name}-encryption`,
     { bucket, rules },
-    retained(on),
+    retained(on, after),
   );
 }
 
@@ -131,6 +141,6 @@ function lockObjects(
 }
 
 /** A bucket that outlives the stack keeps its settings, or its backups would be open, or never deleted. */
-function retained({ parent, provider }: BucketPlace, dependsOn: pulumi.Resource[] = []) {
+function retained({ parent, provider }: BucketPlace, dependsOn: pulumi.Resource[]) {
   return { parent, provider, retainOnDelete: true, dependsOn };
 }

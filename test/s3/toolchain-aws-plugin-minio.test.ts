@@ -13,17 +13,18 @@ const { DAYS = "7" } = process.env;
 const bucket = new aws.s3.Bucket("backups", { bucket: BUCKET, objectLockEnabled: true }, { provider });
 const of = { bucket: bucket.id };
 `;
+// One after the other: this store loses one of two changes of a bucket that come at the same time.
 const parts = `
 const versioning = new aws.s3.BucketVersioning("versioning", { ...of, versioningConfiguration: { status: "Enabled" } }, { provider });
-new aws.s3.BucketObjectLockConfiguration(
+const lock = new aws.s3.BucketObjectLockConfiguration(
   "lock",
   { ...of, rule: { defaultRetention: { mode: "GOVERNANCE", days: Number(DAYS) } } },
   { provider, dependsOn: [versioning] },
 );
-new aws.s3.BucketServerSideEncryptionConfiguration(
+const encryption = new aws.s3.BucketServerSideEncryptionConfiguration(
   "encryption",
   { ...of, rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }] },
-  { provider },
+  { provider, dependsOn: [lock] },
 );
 new aws.s3.BucketPolicy(
   "policy",
@@ -44,7 +45,7 @@ new aws.s3.BucketPolicy(
       ],
     }),
   },
-  { provider },
+  { provider, dependsOn: [encryption] },
 );
 `;
 

@@ -46,6 +46,14 @@ const kinds = (resources: Registered[]) =>
     .sort();
 const names = (request: Registered["request"]) =>
   request.getDependenciesList().map(urn => urn.split("::").at(-1));
+/** Everything that must be there before this resource is made. */
+const allBefore = (resources: Registered[], name: string): string[] => [
+  ...new Set(
+    names(one(resources, name).request).flatMap(before =>
+      before ? [before, ...allBefore(resources, before)] : [],
+    ),
+  ),
+];
 /** As the agent's container would see it. */
 const environment = (resources: Registered[]): Record<string, string> =>
   Object.fromEntries(
@@ -118,7 +126,7 @@ describe("a bucket in Amazon S3", () => {
   });
 
   it("lets backups expire, old versions and given-up uploads go, but only once it has versions", () => {
-    const { inputs, request } = one(resources, "offsite-lifecycle");
+    const { inputs } = one(resources, "offsite-lifecycle");
     expect(inputs.rules).toEqual([
       {
         id: "backups",
@@ -135,7 +143,7 @@ describe("a bucket in Amazon S3", () => {
         expiration: { expiredObjectDeleteMarker: true },
       },
     ]);
-    expect(names(request)).toContain("offsite-versioning");
+    expect(allBefore(resources, "offsite-lifecycle")).toContain("offsite-versioning");
   });
 
   it("refuses plain http, and any put that could overwrite", () => {
@@ -241,11 +249,26 @@ describe("a bucket in Amazon S3", () => {
     const lock = one(resources, "offsite-object-lock");
     expect(lock.inputs.rule).toEqual({ defaultRetention: { mode: "GOVERNANCE", days: 7 } });
     expect(lock.request.getRetainondelete()).toBe(true);
-    expect(names(lock.request)).toContain("offsite-versioning");
+    expect(allBefore(resources, "offsite-object-lock")).toContain("offsite-versioning");
     expect(one(resources, "offsite-lifecycle").inputs.rules[0].transitions).toEqual([
       { days: 45, storageClass: "STANDARD_IA" },
     ]);
   });
+});
+
+it.each([
+  ["Amazon S3", AWS],
+  ["another store", { ...S3, "budgie:objectStoreProfile": "minio" }],
+])("of two settings of a bucket in %s, one is always made before the other", async (_, settings) => {
+  const { resources } = await run({ ...settings, "budgie:objectLockDays": "7" });
+  const ofBucket = resources
+    .filter(({ type, name }) => type.startsWith("aws:s3/bucket") || name === "offsite-lifecycle")
+    .map(({ name }) => name);
+  expect(ofBucket.length).toBeGreaterThan(3);
+  const order = ofBucket.map(
+    name => allBefore(resources, name).filter(before => ofBucket.includes(before)).length,
+  );
+  expect(order.sort(), ofBucket.join(", ")).toEqual(ofBucket.map((_, place) => place));
 });
 
 describe("a bucket in another S3 store", () => {
