@@ -35,11 +35,10 @@ export function withDigests(text: string, digests: ReadonlyMap<string, string>):
 export async function pinnedImages(engine: Engine, text = imagesFile()): Promise<PinnedImages> {
   const pinned = imagesIn(text).filter(({ digest }) => digest);
   if (pinned.length === 0) return new Map();
-  const standIns = engine.reachable ? await standInNames(engine) : [];
-  const full = spelling("podman").image;
+  const official = await Promise.all(pinned.map(async ({ name }) => !(await isStandIn(engine, name))));
   return new Map(
     pinned
-      .filter(({ name }) => !standIns.includes(full(name)))
+      .filter((_, place) => official[place])
       .map(({ name, digest }) => [name, spelling(engine.kind).image(`${withoutTag(name)}@${digest}`)]),
   );
 }
@@ -56,11 +55,16 @@ function imagesFile(): string {
   return readFileSync(join(PROJECT_FOLDER, IMAGES_FILE), "utf8");
 }
 
-async function standInNames(engine: Engine): Promise<string[]> {
-  const listed = await engineClient(engine.host).listImages({
-    filters: { label: [`${STAND_IN_LABEL}=true`] },
-  });
-  return listed.flatMap(image => image.RepoTags ?? []).map(spelling("podman").image);
+/** Asked of each image: Docker's list of them fails as a whole when one is removed meanwhile. */
+async function isStandIn(engine: Engine, name: string): Promise<boolean> {
+  if (!engine.reachable) return false;
+  try {
+    const { Config } = await engineClient(engine.host).getImage(spelling("podman").image(name)).inspect();
+    return Config.Labels?.[STAND_IN_LABEL] === "true";
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return false;
+    throw error;
+  }
 }
 
 function withoutTag(name: string): string {
