@@ -2,6 +2,7 @@
 // beside `aws s3 cp`, a load while its WAL is received beside the same load alone, and a `pulumi up` that changes nothing beside that of
 // an empty program, each in one paired run. BENCH_MB sets the sizes of the first two.
 import { join } from "node:path";
+import { Argument, Command } from "commander";
 import { toolchainEnvironment } from "./environment.ts";
 import { projectFolder } from "./project.ts";
 import { runThrough } from "./run-tool.ts";
@@ -10,7 +11,10 @@ import { runMain } from "./say.ts";
 const BENCHES = ["plain-tools", "offsite", "wal", "loop"];
 
 await runMain(async () => {
-  const chosen = process.argv.slice(2).filter(argument => BENCHES.includes(argument));
+  const command = new Command("npm run bench --")
+    .addArgument(new Argument("[bench...]", "what to measure; everything when not said").choices(BENCHES))
+    .parse();
+  const chosen: string[] = command.processedArgs[0] ?? [];
   const env = await toolchainEnvironment();
   for (const bench of chosen.length > 0 ? chosen : BENCHES) {
     const file = join(projectFolder, "bench", `${bench}.ts`);
