@@ -7,6 +7,7 @@ import { joinRanges, type Recoverable, recoverables } from "./recoverable.ts";
 import { humanSize } from "./reporter.ts";
 import { connectToMaintenance } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
+import { shownMoment } from "./shown-moment.ts";
 import { type Chain, type ChainContent, listChains, type Mark, readChain } from "./wal-chain.ts";
 import type { SealedSegment } from "./wal-segment.ts";
 import { readWalPosition, type WalPosition } from "./wal-server.ts";
@@ -213,11 +214,6 @@ export function pointInTimeWarnings(status: PointInTimeStatus | null, now: Date)
 
 function describeGap({ from, until }: { from: number; until: number }): string {
   return `No moment between ${shownMoment(from)} and ${shownMoment(until)} can be gone back to`;
-}
-
-/** `2026-11-22 13:03:00.123 UTC` */
-export function shownMoment(at: number): string {
-  return `${new Date(at).toISOString().replace("T", " ").replace("Z", "")} UTC`;
 }
 
 function iso(at: number | undefined): string | null {

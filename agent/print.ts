@@ -1,9 +1,10 @@
 import type { CatalogueEntry } from "./catalogue.ts";
-import { type PointInTimeStatus, shownMoment } from "./point-in-time-status.ts";
+import type { PointInTimeStatus } from "./point-in-time-status.ts";
 import type { RemoteEntry } from "./remote-catalogue.ts";
 import { humanSize, type Reporter } from "./reporter.ts";
 import type { Verdict } from "./retention.ts";
 import { type NextBackup, shown } from "./schedule-status.ts";
+import { shownMoment } from "./shown-moment.ts";
 import type { Status } from "./status.ts";
 
 export function printList(entries: readonly CatalogueEntry[], directory: string): void {

@@ -9,13 +9,13 @@ import { keepReserve, openPartial, requireSpace } from "./durable-file.ts";
 import { EXIT, Stop } from "./exit-codes.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Moment } from "./moment.ts";
-import { shownMoment } from "./point-in-time-status.ts";
 import { joinRanges, pickBase, type Recoverable, recoverables } from "./recoverable.ts";
 import { withRecoveredServer } from "./recovery-server.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RestoreSource } from "./restore-source.ts";
 import { connectToMaintenance, databaseExists, readServerFacts } from "./server.ts";
 import type { AgentSettings } from "./settings.ts";
+import { shownMoment } from "./shown-moment.ts";
 import { withThrowawayPlace } from "./throwaway-place.ts";
 import type { ThrowawayServer } from "./throwaway-server.ts";
 
