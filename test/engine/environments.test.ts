@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../support/free-port.ts";
@@ -9,14 +9,14 @@ import { createStack, type TestStack } from "../support/stack.ts";
 const CONTAINERS = ["db", "backend", "backup", "object-store"] as const;
 const VOLUMES = ["postgres-data", "object-store-data"] as const;
 
-describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s", engine => {
+describe.each(["Docker", "an ordinary user's Podman"])("dev and prod on one machine, on %s", engine => {
   let podman: TestPodman | undefined;
   let dev: TestStack;
   let prod: TestStack;
   let prodsDatabasePort: string;
 
   beforeAll(async () => {
-    podman = engine === "Docker" ? undefined : await startPodman("rootful");
+    podman = engine === "Docker" ? undefined : await startPodman("rootless");
     prodsDatabasePort = String(await freePort());
     dev = await create({ databaseName: "budgie_dev" });
     prod = await create({ databaseName: "budgie_production", databasePort: prodsDatabasePort });
@@ -32,13 +32,21 @@ describe.each(["Docker", "rootful Podman"])("dev and prod on one machine, on %s"
   });
   afterAll(async () => {
     await Promise.all([dev?.remove(), prod?.remove()]);
+    // Another user's folders, which no stack takes with it.
+    const folders = podman ? [dev, prod].flatMap(stack => stack?.backupDir ?? []) : [];
+    for (const folder of folders) await rm(folder, { recursive: true, force: true });
     await podman?.stop();
   });
 
   /** As an operator has it, with an object store and backups by themselves, and a first one when it is up. */
-  const create = (settings: Record<string, string>) =>
+  const create = async (settings: Record<string, string>) =>
     createStack(
-      { objectStore: "local", backupSchedule: "0 2 * * *", ...settings },
+      {
+        objectStore: "local",
+        backupSchedule: "0 2 * * *",
+        ...settings,
+        ...(podman ? { backupDir: await podman.operatorsFolder() } : {}),
+      },
       podman ? { DOCKER_HOST: podman.engine.host } : {},
     );
 
