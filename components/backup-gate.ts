@@ -5,6 +5,7 @@ import { collectFromContainer } from "../scripts/run-in-container.ts";
 import { isCutOffReplacement } from "./cut-off-replacement.ts";
 import { engineClient, findEngine, unreachable } from "./engine.ts";
 import { runStep, StepFailure } from "./step-main.ts";
+import { unlessMissing } from "./unless-missing.ts";
 
 interface Input {
   engine: string;
@@ -86,13 +87,7 @@ async function runningContainer(
 
 /** Undefined when there is no such container; throws for an engine that does not say. */
 function inspect(client: Docker, name: string): Promise<Docker.ContainerInspectInfo | undefined> {
-  return client
-    .getContainer(name)
-    .inspect()
-    .catch(error => {
-      if (error.statusCode !== 404) throw error;
-      return undefined;
-    });
+  return unlessMissing(client.getContainer(name).inspect());
 }
 
 function refusal(why: string, next: string): StepFailure {

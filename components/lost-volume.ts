@@ -1,5 +1,6 @@
 import { type Engine, engineClient } from "./engine.ts";
 import type { RememberedData } from "./known-data.ts";
+import { unlessMissing } from "./unless-missing.ts";
 
 /**
  * Says so when the volume that holds the stack's data is not on its engine. Made again it would be empty, and nothing but the
@@ -10,7 +11,7 @@ export async function lostVolumeProblem(
   { data: { volume }, urn }: RememberedData,
   stack: string,
 ): Promise<string | undefined> {
-  if (await exists(engine, volume)) return undefined;
+  if (await unlessMissing(engineClient(engine.host).getVolume(volume).inspect())) return undefined;
   return [
     `The volume ${volume}, with the data of stack ${stack}, is not on the container engine at ${engine.host} any more. Nothing was changed, and no new one was made.`,
     "If you have it elsewhere, bring it back under this name, and then:",
@@ -21,14 +22,4 @@ export async function lostVolumeProblem(
     "  npx budgie restore latest     # or: restore latest --from s3",
     "  pulumi up",
   ].join("\n");
-}
-
-async function exists(engine: Engine, volume: string): Promise<boolean> {
-  try {
-    await engineClient(engine.host).getVolume(volume).inspect();
-    return true;
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return false;
-    throw error;
-  }
 }

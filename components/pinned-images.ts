@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PROJECT_FOLDER } from "../settings.ts";
 import { type Engine, engineClient, spelling } from "./engine.ts";
+import { unlessMissing } from "./unless-missing.ts";
 
 /** The label of an image that was assembled on this machine in place of one that no registry gave (docs/toolchain.md). */
 export const STAND_IN_LABEL = "budgie.stand-in";
@@ -35,10 +36,12 @@ export function withDigests(text: string, digests: ReadonlyMap<string, string>):
 export async function pinnedImages(engine: Engine, text = imagesFile()): Promise<PinnedImages> {
   const pinned = imagesIn(text).filter(({ digest }) => digest);
   if (pinned.length === 0) return new Map();
-  const official = await Promise.all(pinned.map(async ({ name }) => !(await isStandIn(engine, name))));
+  const official = await Promise.all(
+    pinned.map(async image => ((await isStandIn(engine, image.name)) ? [] : [image])),
+  );
   return new Map(
-    pinned
-      .filter((_, place) => official[place])
+    official
+      .flat()
       .map(({ name, digest }) => [name, spelling(engine.kind).image(`${withoutTag(name)}@${digest}`)]),
   );
 }
@@ -58,13 +61,8 @@ function imagesFile(): string {
 /** Asked of each image: Docker's list of them fails as a whole when one is removed meanwhile. */
 async function isStandIn(engine: Engine, name: string): Promise<boolean> {
   if (!engine.reachable) return false;
-  try {
-    const { Config } = await engineClient(engine.host).getImage(spelling("podman").image(name)).inspect();
-    return Config.Labels?.[STAND_IN_LABEL] === "true";
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return false;
-    throw error;
-  }
+  const image = engineClient(engine.host).getImage(spelling("podman").image(name));
+  return (await unlessMissing(image.inspect()))?.Config.Labels?.[STAND_IN_LABEL] === "true";
 }
 
 function withoutTag(name: string): string {

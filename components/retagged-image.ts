@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { type Engine, engineClient } from "./engine.ts";
 import type { OwnState } from "./own-state.ts";
+import { unlessMissing } from "./unless-missing.ts";
 
 /** The images that the stack builds, and what the container is called that runs on each. */
 const BUILT = [
@@ -47,13 +48,4 @@ async function imageThatLost(client: Docker, name: string, container: string): P
 
 function idOf(image: string): string {
   return image.replace(/^sha256:/, "");
-}
-
-async function unlessMissing<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
-    throw error;
-  }
 }

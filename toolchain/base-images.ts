@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { type Engine, engineClient, spelling } from "../components/engine.ts";
 import { STAND_IN_LABEL } from "../components/pinned-images.ts";
+import { unlessMissing } from "../components/unless-missing.ts";
 import { pull } from "./image-pull.ts";
 import { assemble, type Recipe, recipeKey, STAND_IN_KEY_LABEL } from "./image-stand-in.ts";
 import { minioServer, minioSources } from "./minio.ts";
@@ -85,12 +86,8 @@ async function presentImage(
 }
 
 async function imageLabels(docker: Docker, name: string): Promise<Record<string, string> | undefined> {
-  try {
-    return (await docker.getImage(name).inspect()).Config.Labels ?? {};
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
-    throw error;
-  }
+  const image = await unlessMissing(docker.getImage(name).inspect());
+  return image && (image.Config.Labels ?? {});
 }
 
 /** Docker knows `postgres:16-alpine` as `docker.io/library/postgres:16-alpine` as well, and Podman under no other name. */
