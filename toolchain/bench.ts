@@ -12,11 +12,10 @@ const BENCHES = ["plain-tools", "offsite", "wal", "loop"];
 
 await runMain(async () => {
   const command = new Command("npm run bench --")
-    .addArgument(new Argument("[bench...]", "what to measure; everything when not said").choices(BENCHES))
+    .addArgument(new Argument("[bench...]", "what to measure").choices(BENCHES).default(BENCHES))
     .parse();
-  const chosen: string[] = command.processedArgs[0] ?? [];
   const env = await toolchainEnvironment();
-  for (const bench of chosen.length > 0 ? chosen : BENCHES) {
+  for (const bench of command.processedArgs[0] as string[]) {
     const file = join(projectFolder, "bench", `${bench}.ts`);
     const code = await runThrough(process.execPath, ["--import", "tsx", file], env);
     if (code !== 0) return code;

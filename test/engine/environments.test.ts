@@ -32,9 +32,8 @@ describe.each(["Docker", "an ordinary user's Podman"])("dev and prod on one mach
   });
   afterAll(async () => {
     await Promise.all([dev?.remove(), prod?.remove()]);
-    // Another user's folders, which no stack takes with it.
-    const folders = podman ? [dev, prod].flatMap(stack => stack?.backupDir ?? []) : [];
-    for (const folder of folders) await rm(folder, { recursive: true, force: true });
+    // No stack takes another user's folder with it.
+    for (const stack of [dev, prod]) if (stack) await rm(stack.backupDir, { recursive: true, force: true });
     await podman?.stop();
   });
 
