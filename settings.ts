@@ -1,26 +1,11 @@
 import { statSync } from "node:fs";
 import { isIPv4 } from "node:net";
-import { dirname, isAbsolute, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { isAbsolute, relative, resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
-import { BACKUP_FORMATS, type BackupFormat } from "./agent/backup-format.ts";
-import {
-  type BackupPolicy,
-  backupPolicyDefinitions,
-  toBackupPolicy,
-} from "./components/backup-policy-settings.ts";
-import { offsiteContradictions } from "./components/offsite-contradictions.ts";
-import {
-  type ObjectStoreSettings,
-  offsiteDefinitions,
-  type SshSettings,
-  toObjectStore,
-  toSsh,
-} from "./components/offsite-settings.ts";
-import { productionStoreProblems } from "./components/production-store.ts";
-import { Refusal } from "./components/refusal.ts";
+import { alertDefinitions } from "./settings/alerts.ts";
+import { type BackupPolicy, backupPolicyDefinitions, toBackupPolicy } from "./settings/backup-policy.ts";
 import {
   boolean,
   imageName,
@@ -33,11 +18,24 @@ import {
   secret,
   setCommand,
   text,
-} from "./components/setting-definition.ts";
-import { weakSecrets } from "./components/weak-secrets.ts";
-
-/** Where Pulumi.yaml is; relative paths in settings begin here. */
-export const PROJECT_FOLDER = dirname(fileURLToPath(import.meta.url));
+} from "./settings/definition.ts";
+import {
+  type ObjectStoreSettings,
+  offsiteDefinitions,
+  type SshSettings,
+  toObjectStore,
+  toSsh,
+} from "./settings/offsite.ts";
+import { offsiteContradictions } from "./settings/offsite-contradictions.ts";
+import { productionStoreProblems } from "./settings/production-store.ts";
+import { type RefreshFrom, refreshDefinitions, refreshProblems, toRefresh } from "./settings/refresh.ts";
+import { Refusal } from "./settings/refusal.ts";
+import { weakSecrets } from "./settings/weak-secrets.ts";
+import { BACKUP_FORMATS, type BackupFormat } from "./shared/backup-format.ts";
+import { MAJOR_VERSIONS, type MajorVersion } from "./shared/database-image.ts";
+import { DATABASE_NAME } from "./shared/names.ts";
+import { PROJECT_FOLDER } from "./shared/project-folder.ts";
+import { SESSION_SECRET_LENGTH } from "./shared/secrets.ts";
 
 /** What the stack is made from. Settings that are not set are undefined; defaults are in Pulumi.yaml and nowhere else. */
 export interface Settings {
@@ -45,9 +43,13 @@ export interface Settings {
   stack: string;
   namePrefix: string;
   databaseName: string;
+  /** Of PostgreSQL. */
+  postgresVersion: MajorVersion;
   databasePassword: pulumi.Output<string> | undefined;
   /** On 127.0.0.1. */
   databasePort: number | undefined;
+  /** Where the backup agent shows how things stand, on 127.0.0.1. */
+  statusPort: number | undefined;
   sessionSecret: pulumi.Output<string> | undefined;
   httpPort: number;
   httpAddress: string;
@@ -60,24 +62,25 @@ export interface Settings {
   backupPolicy: BackupPolicy;
   /** The age public keys that copies are encrypted to; none: they are sent as they are. */
   backupRecipients: readonly string[];
+  /** Who is told of backups and of what is wrong; a heartbeat and alerts, by their addresses. */
+  alerts: { heartbeat: pulumi.Output<string> | undefined; urls: pulumi.Output<string> | undefined };
   engineHost: string | undefined;
   destroyGraceSeconds: number;
   databaseMemoryMegabytes: number;
   objectStore: ObjectStoreSettings;
   ssh: SshSettings | undefined;
+  refresh: RefreshFrom | undefined;
 }
 
 /** Where the API's image comes from. */
 export type BackendSource =
+  /** There is no API: a program that uses the stack as a component has one of its own, or none. */
+  | { from: "none" }
   | { from: "project" }
   | { from: "image"; image: string }
   /** `context` is absolute, `dockerfile` relative to it. */
   | { from: "context"; context: string; dockerfile: string; target: string | undefined };
 
-/**
- * A safety copy's name is the database's plus `_before_YYYYMMDD_HHMMSS`; PostgreSQL cuts names off at 63 bytes.
- */
-const DATABASE_NAME = /^(?!(postgres|template[01])$)[a-z_][a-z0-9_]{0,39}$/;
 const NAME_PREFIX = /^(?=.{1,30}$)[a-z](-?[a-z0-9])*$/;
 const ENGINE_HOST = /^(unix:\/\/\/[^\s]+|tcp:\/\/[^\s/]+|ssh:\/\/[^\s/]+)$/;
 
@@ -94,6 +97,11 @@ const definitions = {
       "1 to 40 lower-case letters, digits and underscores, not beginning with a digit, and not a name of PostgreSQL's own",
     example: "budgie_dev",
   },
+  postgresVersion: {
+    schema: z.enum(MAJOR_VERSIONS),
+    allowed: `${MAJOR_VERSIONS.slice(0, -1).join(", ")} or ${MAJOR_VERSIONS.at(-1)}`,
+    example: "17",
+  },
   databasePassword: {
     schema: optional(secret(8)),
     allowed: "8 to 200 letters, digits and signs of ASCII without spaces, stored as a secret",
@@ -105,8 +113,13 @@ const definitions = {
     allowed: "a whole number from 1 to 65535, or 0 for no port",
     example: "5432",
   },
+  statusPort: {
+    schema: optional(integer(1024, 65535), "0"),
+    allowed: "a whole number from 1024 to 65535, or 0 for none",
+    example: "8617",
+  },
   sessionSecret: {
-    schema: optional(secret(32)),
+    schema: optional(secret(SESSION_SECRET_LENGTH)),
     allowed: "32 to 200 letters, digits and signs of ASCII without spaces, stored as a secret",
     example: "",
     secret: true,
@@ -174,7 +187,9 @@ const definitions = {
     example: "2048",
   },
   ...backupPolicyDefinitions,
+  ...alertDefinitions,
   ...offsiteDefinitions,
+  ...refreshDefinitions,
 } satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof definitions;
@@ -209,6 +224,15 @@ export function readSettings(): Settings {
 
 /** Throws a `Refusal` that names every problem. */
 export function parseSettings(configuration: Configuration): Settings {
+  const judged = judgeSettings(configuration);
+  if ("settings" in judged) return judged.settings;
+  throw new Refusal(describe(judged.problems, configuration.stack));
+}
+
+/** The settings, or all that is wrong with them. */
+export function judgeSettings(
+  configuration: Configuration,
+): { settings: Settings } | { problems: Problem[] } {
   const values: Partial<Record<SettingName, unknown>> = {};
   const problems: Problem[] = [];
   for (const name of SETTING_NAMES) {
@@ -234,10 +258,11 @@ export function parseSettings(configuration: Configuration): Settings {
     ...contradictions(values as Partial<Values>),
     ...offsiteContradictions(values as Partial<Values>),
     ...productionStoreProblems(values as Partial<Values>, configuration.stack),
+    ...refreshProblems(values as Partial<Values>, configuration.stack),
     ...weakSecrets(values as Partial<Values>, definitions),
   );
-  if (problems.length > 0) throw new Refusal(describe(problems, configuration.stack));
-  return toSettings(values as Values, configuration.stack);
+  if (problems.length > 0) return { problems };
+  return { settings: toSettings(values as Values, configuration.stack) };
 }
 
 function toSettings(values: Values, stack: string): Settings {
@@ -245,8 +270,10 @@ function toSettings(values: Values, stack: string): Settings {
     stack,
     namePrefix: values.namePrefix,
     databaseName: values.databaseName,
+    postgresVersion: values.postgresVersion,
     databasePassword: asSecret(values.databasePassword),
     databasePort: values.databasePort,
+    statusPort: values.statusPort,
     sessionSecret: asSecret(values.sessionSecret),
     httpPort: values.httpPort,
     httpAddress: values.httpAddress,
@@ -257,11 +284,13 @@ function toSettings(values: Values, stack: string): Settings {
     backupFormat: values.backupFormat,
     backupPolicy: toBackupPolicy(values),
     backupRecipients: values.backupRecipients ?? [],
+    alerts: { heartbeat: asSecret(values.heartbeatUrl), urls: asSecret(values.alertUrl) },
     engineHost: values.engineHost,
     destroyGraceSeconds: values.destroyGraceSeconds,
     databaseMemoryMegabytes: values.databaseMemoryMegabytes,
     objectStore: toObjectStore(values),
     ssh: toSsh(values),
+    refresh: toRefresh(values),
   };
 }
 
@@ -352,14 +381,24 @@ function contradictions(values: Partial<Values>): Problem[] {
   }
   if (values.backendContext)
     problems.push(...missingContext(values.backendContext, values.backendDockerfile));
-  const loopback = values.httpAddress === "0.0.0.0" || values.httpAddress === "127.0.0.1";
-  if (loopback && values.databasePort !== undefined && values.databasePort === values.httpPort) {
-    problems.push({
-      what: `${NAMESPACE}:databasePort and ${NAMESPACE}:httpPort are both ${values.httpPort}.`,
-      type: typeToSet("databasePort"),
-    });
-  }
+  problems.push(...samePorts(values));
   return problems;
+}
+
+/** Ports of 127.0.0.1 that two containers would have to share. */
+function samePorts({ httpAddress, httpPort, databasePort, statusPort }: Partial<Values>): Problem[] {
+  const loopback = httpAddress === "0.0.0.0" || httpAddress === "127.0.0.1";
+  const taken: [SettingName, number | undefined][] = [
+    ["httpPort", loopback ? httpPort : undefined],
+    ["databasePort", databasePort],
+    ["statusPort", statusPort],
+  ];
+  return taken.flatMap(([name, port], at) => {
+    const other = taken.slice(0, at).find(([, earlier]) => port !== undefined && earlier === port);
+    if (!other) return [];
+    const what = `${NAMESPACE}:${name} and ${NAMESPACE}:${other[0]} are both ${port}.`;
+    return [{ what, type: typeToSet(name) }];
+  });
 }
 
 function missingContext(context: string, dockerfile = "Dockerfile"): Problem[] {

@@ -9,7 +9,7 @@ import { ledgerRoutes } from "./ledgers.ts";
 import { Sessions } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
 import { transactionRoutes } from "./transactions.ts";
-import type { User } from "./users.ts";
+import type { User } from "./user.ts";
 import { ajvOptions } from "./validation.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;

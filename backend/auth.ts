@@ -3,7 +3,8 @@ import type { Database } from "./database.ts";
 import { HttpError } from "./errors.ts";
 import { hashPassword, UNKNOWN_USER_HASH, verifyPassword } from "./passwords.ts";
 import { SESSION_COOKIE, SESSION_SECONDS, type Sessions } from "./sessions.ts";
-import { addUser, findUser, type User } from "./users.ts";
+import type { User } from "./user.ts";
+import { addUser, findUser } from "./users.ts";
 import { body, fields } from "./validation.ts";
 
 declare module "fastify" {

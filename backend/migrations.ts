@@ -1,4 +1,4 @@
-import type { ClientBase } from "pg";
+import pg, { type ClientBase } from "pg";
 import { Umzug } from "umzug";
 import { usersAndSessions } from "./migrations/0001-users-and-sessions.ts";
 import { ledgersAndTransactions } from "./migrations/0002-ledgers-and-transactions.ts";
@@ -18,6 +18,12 @@ const ADVISORY_LOCK = [0x62756467, 1];
 export class MigrationsRefused extends Error {}
 
 /**
+ * SQLSTATEs after which the same migration may succeed: 08 connection lost, 53 out of resources, 55P03 a lock not had in time, 57 ended
+ * from outside, 40 rolled back for another transaction.
+ */
+const PASSING = /^(?:08|53|55P03|57|40)/;
+
+/**
  * Brings the schema up to date and gives the names of what it applied. A second backend that starts meanwhile waits, at most
  * 60 s. Each migration and the note that it was applied are one transaction.
  */
@@ -30,7 +36,12 @@ export async function migrate(client: ClientBase, wanted: Migration[] = migratio
     await client.query(`CREATE TABLE IF NOT EXISTS backend_migrations (
       name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`);
     await refuseNewerSchema(client, wanted);
-    const applied = await umzug(client, wanted).up();
+    const applied = await umzug(client, wanted)
+      .up()
+      .catch((error: Error) => {
+        // Umzug tells it in an error of its own.
+        throw error.cause instanceof MigrationsRefused ? error.cause : error;
+      });
     return applied.map(migration => migration.name);
   } finally {
     await client.query("SELECT pg_advisory_unlock($1, $2)", ADVISORY_LOCK).catch(() => {});
@@ -61,8 +72,15 @@ async function apply(client: ClientBase, migration: Migration): Promise<void> {
     await client.query("COMMIT");
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
-    throw error;
+    throw error instanceof pg.DatabaseError && !PASSING.test(error.code ?? "")
+      ? failed(migration, error)
+      : error;
   }
+}
+
+/** PostgreSQL's detail holds a row's values: only the message goes into the log. */
+function failed({ name }: Migration, { message }: Error): MigrationsRefused {
+  return new MigrationsRefused(`the migration ${name} failed, and nothing of it was kept: ${message}`);
 }
 
 async function appliedNames(client: ClientBase): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { Database } from "./database.ts";
-import type { User } from "./users.ts";
+import type { User } from "./user.ts";
 
 export const SESSION_COOKIE = "budgie_session";
 export const SESSION_SECONDS = 14 * 24 * 3600;

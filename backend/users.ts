@@ -1,14 +1,7 @@
 import pg from "pg";
 import type { Database } from "./database.ts";
 import { type NewSession, SESSION_SECONDS } from "./sessions.ts";
-
-export interface User {
-  id: number;
-  email: string;
-  first_name: string;
-  last_name: string;
-  created_at: Date;
-}
+import type { User } from "./user.ts";
 
 /** Adds the user together with a first session, or neither. Gives undefined when the e-mail address, in any case, is taken. */
 export async function addUser(

@@ -2,9 +2,9 @@ import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { createStack } from "../test/support/stack.ts";
-import { toolchainEnvironment } from "../toolchain/environment.ts";
-import { projectFolder } from "../toolchain/project.ts";
+import { PROJECT_FOLDER } from "../shared/project-folder.ts";
+import { createStack } from "../test/support/stack/stack.ts";
+import { toolchainEnvironment } from "../toolchain/machine/environment.ts";
 
 export interface Cost {
   seconds: number;
@@ -27,9 +27,9 @@ export async function wholeStack(): Promise<Program> {
   await stack.up();
   const { args, env } = stack.invocation(...UP);
   const caches = await newFolder();
-  const bundles = ["agent", "backend"].map(name => join(projectFolder, ".build", `${name}.made-from.json`));
+  const bundles = ["agent", "backend"].map(name => join(PROJECT_FOLDER, ".build", `${name}.made-from.json`));
   return {
-    up: () => timed(args, env, projectFolder, caches),
+    up: () => timed(args, env, PROJECT_FOLDER, caches),
     forget: async () => removeAll([...bundles, ...(await contents(caches))]),
     remove: async () => {
       await stack.remove();
@@ -48,7 +48,7 @@ export async function emptyProgram(): Promise<Program> {
     "tsconfig.json": JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: ["index.ts"] }),
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  await symlink(join(projectFolder, "node_modules"), join(folder, "node_modules"));
+  await symlink(join(PROJECT_FOLDER, "node_modules"), join(folder, "node_modules"));
   const env = {
     ...(await toolchainEnvironment()),
     PULUMI_BACKEND_URL: `file://${folder}`,

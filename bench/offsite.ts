@@ -1,13 +1,13 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import pg from "pg";
-import { startAgent } from "../test/support/agent.ts";
-import { makeBucket } from "../test/support/bucket.ts";
-import { makeLargeBackup } from "../test/support/large-backup.ts";
-import { startMinio } from "../test/support/minio.ts";
-import { startPostgres } from "../test/support/postgres.ts";
-import { awsCli } from "../toolchain/aws-cli.ts";
+import { startAgent } from "../test/support/agent/agent.ts";
+import { makeBucket } from "../test/support/agent/bucket.ts";
+import { makeLargeBackup } from "../test/support/agent/large-backup.ts";
+import { makeEntries } from "../test/support/database/entries.ts";
+import { startMinio } from "../test/support/servers/minio.ts";
+import { startPostgres } from "../test/support/servers/postgres.ts";
+import { awsCli } from "../toolchain/machine/aws-cli.ts";
 import { median } from "./median.ts";
 import { alternate, type Timed, timed } from "./timed.ts";
 
@@ -55,12 +55,7 @@ try {
 }
 
 async function largeBackup(): Promise<string> {
-  const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-  await client.connect();
-  await client.query(
-    "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 80000) n",
-  );
-  await client.end();
+  await makeEntries(postgres, 80_000);
   const taken = await taker.run(["backup", "--json"]);
   if (taken.code !== 0) throw new Error(taken.stderr);
   const dump = join(taker.directory, JSON.parse(taken.stdout).file);

@@ -1,6 +1,7 @@
 import * as echarts from "echarts";
 import { SHAPES, type Shape } from "./plain-tools-data.ts";
 import { type Result, ratio } from "./plain-tools-page.ts";
+import { stillSvg } from "./still-svg.ts";
 
 const WIDTH = 900;
 const HEIGHT = 420;
@@ -55,11 +56,7 @@ export function plot(results: readonly Result[]): string {
       })),
     ),
   });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  // What a pointer would change; its names count the charts of this process, and the same results are to give the same file.
-  const still = svg.replace(/<style[\s\S]*<\/style>\n/, "").replaceAll(/ class="[^"]*"/g, "");
-  return `${still}\n`;
+  return stillSvg(chart);
 }
 
 const sizeName = (megabytes: number) => `${megabytes} MB`;

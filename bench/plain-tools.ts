@@ -3,8 +3,8 @@
 import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import pg from "pg";
-import { startAgent } from "../test/support/agent.ts";
-import { startPostgres } from "../test/support/postgres.ts";
+import { startAgent } from "../test/support/agent/agent.ts";
+import { startPostgres } from "../test/support/servers/postgres.ts";
 import { median } from "./median.ts";
 import { type Dataset, datasetSql, SHAPES, type Shape } from "./plain-tools-data.ts";
 import {

@@ -1,4 +1,4 @@
-import type { TestAgent } from "../test/support/agent.ts";
+import type { TestAgent } from "../test/support/agent/agent.ts";
 
 export interface Timed {
   seconds: number;

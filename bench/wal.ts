@@ -1,8 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { collectFromContainer } from "../scripts/run-in-container.ts";
-import { startAgent } from "../test/support/agent.ts";
-import { letReceive, queryOnce } from "../test/support/point-in-time.ts";
-import { startPostgres } from "../test/support/postgres.ts";
+import { collectFromContainer } from "../engine/run-in-container.ts";
+import { startAgent } from "../test/support/agent/agent.ts";
+import { letReceive } from "../test/support/agent/point-in-time.ts";
+import { query } from "../test/support/database/query.ts";
+import { startPostgres } from "../test/support/servers/postgres.ts";
+import { until } from "../test/support/until.ts";
 import { median } from "./median.ts";
 import { alternate } from "./timed.ts";
 
@@ -13,7 +15,7 @@ const CLIENTS = 4;
 const LOAD = [`--client=${CLIENTS}`, "--jobs=2", `--time=${SECONDS}`, "--no-vacuum"];
 
 const postgres = await startPostgres();
-await queryOnce(postgres, "CREATE DATABASE budgie_dev", [], "postgres");
+await query(postgres, "postgres", "CREATE DATABASE budgie_dev");
 await letReceive(postgres);
 await pgbench("--initialize", "--quiet", "--scale=10");
 const agent = await startAgent(postgres, {
@@ -58,7 +60,7 @@ async function compare(what: string, pace: string[]): Promise<number> {
 
 /** Transactions a second. */
 async function rate(pace: string[]): Promise<number> {
-  await queryOnce(postgres, "CHECKPOINT", [], "postgres");
+  await query(postgres, "postgres", "CHECKPOINT");
   const found = /tps = ([\d.]+)/.exec(await pgbench(...LOAD, ...pace));
   return Number(found?.[1]);
 }
@@ -72,15 +74,12 @@ async function pgbench(...args: string[]): Promise<string> {
 
 /** Waits until the receiver is connected and has everything. */
 async function caughtUp(): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const rows = await queryOnce<{ there: boolean }>(
+  const receivers = () =>
+    query<{ there: boolean }>(
       postgres,
-      "SELECT flush_lsn >= pg_current_wal_flush_lsn() AS there FROM pg_stat_replication WHERE application_name = 'pg_receivewal'",
-      [],
       "postgres",
+      "SELECT flush_lsn >= pg_current_wal_flush_lsn() AS there FROM pg_stat_replication WHERE application_name = 'pg_receivewal'",
     );
-    if (rows[0]?.there) return;
-    await delay(200);
-  }
-  throw new Error("the WAL is not received");
+  const patience = { withinMs: 60_000, everyMs: 200 };
+  await until("the WAL is received", receivers, ([receiver]) => receiver?.there === true, patience);
 }

@@ -1,21 +1,24 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { spelling } from "../engine/differences.ts";
 import type { BackendSource } from "../settings.ts";
-import { bundle } from "./bundle.ts";
-import { capabilities } from "./capabilities.ts";
-import { contextHash } from "./content-hash.ts";
+import { LABEL } from "../shared/labels.ts";
+import { builtImageName, containerName } from "../shared/names.ts";
+import { capabilities, healthcheck, memoryLimit } from "./containers/inputs.ts";
+import { generatedSecret } from "./containers/password.ts";
+import { containerBase, containerOptions, type Place } from "./containers/place.ts";
 import type { DatabaseConnection } from "./database.ts";
-import { spelling } from "./engine.ts";
-import { healthcheck } from "./healthcheck.ts";
-import { memoryLimit } from "./memory-limit.ts";
-import { generatedSecret } from "./password.ts";
-import type { PinnedImages } from "./pinned-images.ts";
-import { containerBase, containerOptions, type Place } from "./place.ts";
-import { step } from "./step.ts";
+import { bundle } from "./images/bundle.ts";
+import { contextHash } from "./images/content-hash.ts";
+import type { PinnedImages } from "./images/pinned-images.ts";
+import { pulledImage } from "./images/pulled-image.ts";
+import { step } from "./steps/step.ts";
+
+type ApiSource = Exclude<BackendSource, { from: "none" }>;
 
 export interface BackendArgs {
   place: Place;
-  source: BackendSource;
+  source: ApiSource;
   database: DatabaseConnection;
   /** What must hold of the database before the API may write to it. */
   after: pulumi.Resource;
@@ -54,7 +57,7 @@ export class Backend extends pulumi.ComponentResource {
     const sessionSecret = args.sessionSecret ?? generatedSecret(`${name}-session-secret`, { parent: this });
     this.url = urlOf(args.http);
     const image = createImage(name, args, this);
-    this.container = createContainer(name, args, image, sessionSecret, this.url, this);
+    this.container = createContainer(name, args, { image, sessionSecret }, this);
     this.ready = step(
       `${name}-ready`,
       "backend-ready",
@@ -67,8 +70,7 @@ export class Backend extends pulumi.ComponentResource {
         internalPort: PORT,
         secrets: [args.database.password, sessionSecret],
       },
-      { parent: this },
-      args.again,
+      { parent: this, again: args.again },
     );
     this.registerOutputs({ url: this.url, container: this.container.name });
   }
@@ -87,18 +89,13 @@ function createImage(
 ): docker.RemoteImage {
   const { image, builtImage } = spelling(place.engine.kind);
   if (source.from === "image") {
-    return new docker.RemoteImage(
-      `${name}-image`,
-      { name: image(source.image), keepLocally: true },
-      { parent },
-    );
+    return pulledImage(`${name}-image`, image(source.image), place.triggers, parent);
   }
   const { context, dockerfile, target, hash } = buildOf(source, place.pins);
   return new docker.RemoteImage(
     `${name}-image`,
     {
-      // A name for each content: the image that an older container runs on keeps its own.
-      name: builtImage(`${place.namePrefix}-backend:${hash.slice(0, 12)}`),
+      name: builtImage(builtImageName(place.namePrefix, "backend", hash)),
       // The engine's own builder: the same with and without buildx on the operator's machine.
       build: { context, dockerfile, ...(target ? { target } : {}), useLegacyBuilder: true },
       triggers: { content: hash },
@@ -108,7 +105,7 @@ function createImage(
   );
 }
 
-function buildOf(source: Exclude<BackendSource, { from: "image" }>, pins: PinnedImages) {
+function buildOf(source: Exclude<ApiSource, { from: "image" }>, pins: PinnedImages) {
   if (source.from === "context") return { ...source, hash: contextHash(source.context, source.dockerfile) };
   const program = { entry: "backend/server.ts", file: "server.cjs", beside: ["backend/Dockerfile"] };
   return { ...bundle("backend", program, pins), dockerfile: "Dockerfile", target: undefined };
@@ -117,18 +114,17 @@ function buildOf(source: Exclude<BackendSource, { from: "image" }>, pins: Pinned
 function createContainer(
   name: string,
   args: BackendArgs,
-  image: docker.RemoteImage,
-  sessionSecret: pulumi.Output<string>,
-  url: string,
+  { image, sessionSecret }: { image: docker.RemoteImage; sessionSecret: pulumi.Output<string> },
   parent: pulumi.Resource,
 ): docker.Container {
   const { place, database, http } = args;
+  const url = urlOf(http);
   const secrets = secretsOf(args, sessionSecret);
   return new docker.Container(
     `${name}-container`,
     {
-      ...containerBase(place, "backend", { "budgie.url": url }),
-      name: `${place.namePrefix}-backend`,
+      ...containerBase(place, "backend", { [LABEL.url]: url }),
+      name: containerName(place.namePrefix, "backend"),
       image: image.imageId,
       envs: [
         pulumi.interpolate`DB_HOST=${database.host}`,
@@ -151,13 +147,13 @@ function createContainer(
       init: true,
       destroyGraceSeconds: DESTROY_GRACE_SECONDS,
     },
-    containerOptions(place, parent, [database.ready, args.after]),
+    containerOptions(place, "backend", parent, [database.ready, args.after]),
   );
 }
 
 /**
- * The API asks the database each time. The request is Node's, because that is what an image of Budgie's API is sure to have;
- * the exit code is a failure until the answer is there.
+ * The API asks the database each time. Node makes the request, because every image of Budgie's API has it. The exit code
+ * is a failure until the answer is there.
  */
 function answersHealth() {
   const url = `http://127.0.0.1:${PORT}/health`;

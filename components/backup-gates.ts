@@ -1,33 +1,39 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { COMMANDS_RUN_HERE } from "../shared/project-folder.ts";
 import type { Backend } from "./backend.ts";
 import type { BackupAgent } from "./backup-agent.ts";
+import type { Place } from "./containers/place.ts";
 import type { Database } from "./database.ts";
-import type { Place } from "./place.ts";
+import type { Program } from "./steps/interrupted-replacement.ts";
+import { programPlace } from "./steps/program-place.ts";
 
 export interface BackupGatesArgs {
   place: Place;
   database: Database;
   agent: BackupAgent;
-  backend: Backend;
+  /** None where the program has an application of its own. */
+  backend?: Backend | undefined;
 }
 
 const SCRIPT = "node --import tsx components/backup-gate.ts";
 
 /**
- * For stacks of a time before there were gates, whose state has none that could be deleted: what the database's container
- * depends on, so that it is made before that is touched, and takes a backup when it is made. Once, and of nothing where there
- * is no database container yet.
+ * For stacks that were made before there were gates: their state has no gate that could be deleted. The database's
+ * container depends on this one, so it is made before that container is touched, and takes a backup when it is made. It
+ * does so once, and not where there is no database container yet.
  */
 export function gateOfOlderStacks(
   engineHost: string,
   namePrefix: string,
+  name = "backup-gate-of-older-stacks",
   opts: pulumi.CustomResourceOptions = {},
 ): pulumi.Resource {
   return new command.local.Command(
-    "backup-gate-of-older-stacks",
+    name,
     {
       create: SCRIPT,
+      ...programPlace,
       // Only its creation counts.
       update: "exit 0",
       stdin: JSON.stringify({ engine: engineHost, namePrefix, ifThere: true }),
@@ -40,10 +46,15 @@ export function gateOfOlderStacks(
 /**
  * What stands between Pulumi and the database: a resource whose deletion takes a backup, and fails when the backup fails.
  *
- * Its trigger is the database container's id, so the engine replaces it with every other database container; and because
- * the old container is deleted before the new one is made, all that depends on it by a replacing input is deleted before
- * that. So the order of any `up` that replaces the database, and of `destroy`, is: backup, then the database. A failing
- * deletion ends the update with the database untouched.
+ * Its trigger is the database container's id, so the engine replaces it together with that container. The old container is
+ * deleted before the new one is made, and what depends on it by a replacing input is deleted before that. So the order of
+ * any `up` that replaces the database, and of `destroy`, is: backup, then the database. A failing deletion ends the update
+ * with the database untouched.
+ *
+ * Both backups have the reason `before-change`, because the gate cannot tell a `destroy` from a replacement. Pulumi's engine
+ * tells a provider which resource to delete, and not why. It sets no variable, and notes a deletion in the state only once
+ * it is done. A second resource, which `destroy` alone deletes, could leave a mark before the gate is deleted. But a
+ * `destroy` that is cut off or refused would leave that mark behind, and the next backup would have the wrong reason.
  */
 export class BackupGates extends pulumi.ComponentResource {
   constructor(name: string, args: BackupGatesArgs, opts: pulumi.ComponentResourceOptions) {
@@ -54,10 +65,12 @@ export class BackupGates extends pulumi.ComponentResource {
       {
         create: "exit 0",
         delete: SCRIPT,
+        ...programPlace,
         stdin: pulumi.jsonStringify({
           engine: args.place.engine.host,
           namePrefix: args.place.namePrefix,
           stack: args.place.stack,
+          ...(COMMANDS_RUN_HERE ? {} : { program: programOf(name) }),
         }),
         triggers: [args.database.container.id],
         addPreviousOutputInEnv: false,
@@ -66,9 +79,24 @@ export class BackupGates extends pulumi.ComponentResource {
       // refused should leave the API running.
       {
         parent: this,
-        dependsOn: [agent.container, agent.databaseIdentity, ...agent.bucketReady, args.backend.ready],
+        dependsOn: [
+          agent.container,
+          agent.databaseIdentity,
+          ...agent.bucketReady,
+          ...(args.backend ? [args.backend.ready] : []),
+        ],
       },
     );
     this.registerOutputs({});
   }
+}
+
+/** What the gate cannot see from the package's folder, where it runs: whose database it is. */
+function programOf(name: string): Program {
+  return {
+    folder: process.cwd(),
+    stack: pulumi.getStack(),
+    gate: `${name}-before-change`,
+    database: name.replace(/backup-gates$/, "database-container"),
+  };
 }

@@ -1,16 +1,24 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { capabilities } from "./capabilities.ts";
-import { healthcheck } from "./healthcheck.ts";
-import { memoryLimit } from "./memory-limit.ts";
-import { generatedSecret } from "./password.ts";
-import { containerBase, containerOptions, imageName, labelsOf, type Place } from "./place.ts";
-import { step } from "./step.ts";
+import {
+  DATA_FOLDER,
+  databaseImage,
+  dataFolderVariables,
+  type MajorVersion,
+} from "../shared/database-image.ts";
+import { containerName, DATABASE_USER, databaseVolumeName } from "../shared/names.ts";
+import { capabilities, healthcheck, memoryLimit } from "./containers/inputs.ts";
+import { generatedSecret } from "./containers/password.ts";
+import { containerBase, containerOptions, imageName, labelsOfStack, type Place } from "./containers/place.ts";
+import { pulledImage } from "./images/pulled-image.ts";
+import { step } from "./steps/step.ts";
 
 export interface DatabaseArgs {
   place: Place;
   /** The one database that must be in the volume, e.g. budgie_dev. */
   databaseName: string;
+  /** Of PostgreSQL; the volume must be of the same, or empty. */
+  version: MajorVersion;
   /** The password of the role `budgie_user`. @default generated once and kept in the state */
   password?: pulumi.Output<string> | undefined;
   /** Whether to set and prove the password although it is the one of the last `up`. */
@@ -22,6 +30,8 @@ export interface DatabaseArgs {
    * `up`: it must be deployed before it helps.
    */
   destroyGraceSeconds: number;
+  /** Variables that the image reads when it fills a new volume. */
+  newVolume: readonly string[];
   /** Whether the backup agent may receive the WAL. */
   pointInTime: boolean;
   memoryMegabytes: number;
@@ -42,10 +52,6 @@ export interface DatabaseConnection {
   ready: pulumi.Resource;
 }
 
-const IMAGE = "postgres:16-alpine";
-/** No server opens a volume of another one. */
-export const MAJOR_VERSION = /^postgres:(\d+)/.exec(IMAGE)?.[1] ?? IMAGE;
-const USER = "budgie_user";
 const PORT = 5432;
 const INITIAL_PASSWORD_FILE = "/run/secrets/initial-password";
 
@@ -70,18 +76,17 @@ export class Database extends pulumi.ComponentResource {
         container: this.container.id,
         volume: this.volume.name,
         database: args.databaseName,
-        user: USER,
+        user: DATABASE_USER,
         password,
         pointInTime: args.pointInTime,
       },
-      { parent: this },
-      args.passwordAgain,
+      { parent: this, again: args.passwordAgain },
     );
     this.connection = {
       host: this.container.name,
       port: PORT,
       name: args.databaseName,
-      user: USER,
+      user: DATABASE_USER,
       password,
       container: this.container.id,
       ready,
@@ -90,21 +95,17 @@ export class Database extends pulumi.ComponentResource {
   }
 }
 
-export function volumeName(namePrefix: string): string {
-  return `${namePrefix}-postgres-data`;
-}
-
 /**
- * DANGER: this is the data. `retainOnDelete` keeps it through `pulumi destroy` and through a replacement; a new name is a
- * new, empty volume. The state must hold the option before it helps: removing it takes one `up` to take effect, and so does
- * adding it.
+ * DANGER: this is the data. `retainOnDelete` keeps it through `pulumi destroy` and through a replacement. A new name
+ * means a new, empty volume. The option helps only once the state has it: adding it takes one `up` to take effect, and so
+ * does removing it.
  */
 function createVolume(name: string, place: Place, parent: pulumi.Resource): docker.Volume {
   return new docker.Volume(
     `${name}-volume`,
     {
-      name: volumeName(place.namePrefix),
-      labels: labelsOf({ "budgie.stack": place.stack, "budgie.prefix": place.namePrefix }),
+      name: databaseVolumeName(place.namePrefix),
+      labels: labelsOfStack(place),
     },
     {
       parent,
@@ -122,24 +123,27 @@ function createContainer(
   parent: pulumi.Resource,
 ): docker.Container {
   const { place } = args;
-  const image = new docker.RemoteImage(
+  const image = pulledImage(
     `${name}-image`,
-    { name: imageName(place, IMAGE), keepLocally: true },
-    { parent },
+    imageName(place, databaseImage(args.version)),
+    place.triggers,
+    parent,
   );
   return new docker.Container(
     `${name}-container`,
     {
       ...containerBase(place, "database"),
-      name: `${place.namePrefix}-db`,
+      name: containerName(place.namePrefix, "database"),
       image: image.imageId,
       envs: [
-        `POSTGRES_USER=${USER}`,
+        `POSTGRES_USER=${DATABASE_USER}`,
         `POSTGRES_DB=${args.databaseName}`,
         `POSTGRES_PASSWORD_FILE=${INITIAL_PASSWORD_FILE}`,
+        ...dataFolderVariables(args.version),
+        ...args.newVolume,
       ],
       uploads: [initialPassword(name, parent)],
-      volumes: [{ volumeName: volume.name, containerPath: "/var/lib/postgresql/data" }],
+      volumes: [{ volumeName: volume.name, containerPath: DATA_FOLDER }],
       ports: args.port === undefined ? [] : [{ internal: PORT, external: args.port, ip: "127.0.0.1" }],
       healthcheck: answersQueries(args.databaseName),
       // The image starts as root, to make the volume the user postgres' own, and becomes that user.
@@ -151,14 +155,14 @@ function createContainer(
       // Anonymous volumes are not ours to remove with the container that holds the data.
       removeVolumes: false,
     },
-    containerOptions(place, parent, [args.after]),
+    containerOptions(place, "database", parent, [args.after]),
   );
 }
 
 /**
- * The image wants a password when it first fills the volume, and shows it to the server's environment for ever after. It
- * gets one that opens nothing: the step `ready` sets the role's real password as soon as the server answers. So changing
- * that one replaces no database container either.
+ * The image wants a password when it first fills the volume, and leaves it in the server's environment for ever. It gets
+ * one that opens nothing: the step `ready` sets the role's real password as soon as the server answers. So a change of
+ * the real one replaces no database container.
  */
 function initialPassword(name: string, parent: pulumi.Resource) {
   return {
@@ -169,10 +173,21 @@ function initialPassword(name: string, parent: pulumi.Resource) {
 }
 
 /**
- * A query over TCP, on the right database: `pg_isready` says yes for a database that does not exist, and the socket is open
- * while the image still prepares a new volume.
+ * A query over TCP, on the right database. `pg_isready` says yes for a database that does not exist, and the socket is
+ * open while the image still prepares a new volume.
  */
 function answersQueries(database: string) {
-  const command = ["psql", "-XAtq", "-h", "127.0.0.1", "-U", USER, "-d", database, "-c", "values(1)"];
+  const command = [
+    "psql",
+    "-XAtq",
+    "-h",
+    "127.0.0.1",
+    "-U",
+    DATABASE_USER,
+    "-d",
+    database,
+    "-c",
+    "values(1)",
+  ];
   return healthcheck(command, { everySeconds: 10, timeoutSeconds: 5, startSeconds: 30, retries: 3 });
 }

@@ -1,21 +1,21 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Backend } from "./backend.ts";
 import type { BackupAgent } from "./backup-agent.ts";
+import type { Place } from "./containers/place.ts";
 import type { Database } from "./database.ts";
-import type { Place } from "./place.ts";
-import { step } from "./step.ts";
+import { step } from "./steps/step.ts";
 
 export interface FirstBackupArgs {
   place: Place;
   database: Database;
   agent: BackupAgent;
-  backend: Backend;
+  backend?: Backend | undefined;
 }
 
 /**
- * What `pulumi up` ends with: a backup of the database that is there, proven by restoring it. It runs when the database's
- * container or volume is new, and after the API is ready, which has made its tables by then. No other part of the stack
- * waits for it: the gates stand also when it fails.
+ * What `pulumi up` ends with: a backup of the database, proven by restoring it. It runs when the database's container or
+ * volume is new, and after the API is ready, which has made its tables by then. No other part of the stack waits for it,
+ * so the gates stand even when it fails.
  */
 export class FirstBackup extends pulumi.ComponentResource {
   /** Which one, when it was proven, and what is in it. */
@@ -33,7 +33,7 @@ export class FirstBackup extends pulumi.ComponentResource {
         database: database.container.id,
         volume: database.volume.name,
       },
-      { parent: this, dependsOn: [backend.ready, ...agent.bucketReady] },
+      { parent: this, dependsOn: [...(backend ? [backend.ready] : []), ...agent.bucketReady] },
     );
     this.proven = proof.stdout;
     this.registerOutputs({ proven: this.proven });

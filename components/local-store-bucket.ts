@@ -1,8 +1,11 @@
 // A step of `pulumi up`: makes the bucket of the stack's own object store and the users for it, from inside the network.
+
 import type { Container } from "dockerode";
-import { collectFromContainer } from "../scripts/run-in-container.ts";
-import { engineClient } from "./engine.ts";
-import { runStep, StepFailure } from "./step-main.ts";
+import { engineClient } from "../engine/client.ts";
+import { collectFromContainer } from "../engine/run-in-container.ts";
+import { agentCommand } from "../shared/names.ts";
+import { agentFailure } from "./steps/agent-failure.ts";
+import { runStep } from "./steps/main.ts";
 
 interface Input {
   engine: string;
@@ -20,25 +23,19 @@ const DEADLINE_SECONDS = 120;
 const SEND_WITHIN_SECONDS = 20;
 
 /**
- * The agent may have taken its first backup before there was a bucket, and would try again only minutes later. How this
- * comes out is for `npx budgie status` to say: the agent goes on trying.
+ * The agent may have taken its first backup before there was a bucket, and would try again only minutes later. It does
+ * not matter here how this ends: the agent goes on trying, and `npx budgie status` tells.
  */
 async function sendWhatIsThere(container: Container): Promise<void> {
-  await collectFromContainer(container, ["timeout", String(SEND_WITHIN_SECONDS), "budgie-agent", "push"]);
+  await collectFromContainer(container, ["timeout", String(SEND_WITHIN_SECONDS), ...agentCommand("push")]);
 }
 
 await runStep<Input>(DEADLINE_SECONDS, async input => {
   const container = engineClient(input.engine).getContainer(input.container);
-  const command = ["budgie-agent", "prepare-local-store"];
+  const command = agentCommand("prepare-local-store");
   const stdin = Buffer.from(JSON.stringify(input.wanted));
-  const { code, stdout, stderr } = await collectFromContainer(container, command, stdin);
-  if (code === 0) {
-    await sendWhatIsThere(container);
-    return stdout.trim();
-  }
-  const [what = "", ...next] = stderr.trim().split("\n");
-  throw new StepFailure(
-    what.replace(/^\[✗\] /, ""),
-    next.map(line => line.trim()).join("\n") || "npx budgie status",
-  );
+  const answer = await collectFromContainer(container, command, stdin);
+  if (answer.code !== 0) throw agentFailure(answer);
+  await sendWhatIsThere(container);
+  return answer.stdout.trim();
 });

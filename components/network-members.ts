@@ -1,8 +1,11 @@
-// A step of `pulumi up`: brings the stack's containers into its network. A network that was removed and made again has none,
-// and Pulumi sees nothing to change of a container, which is in a network of that name as before. Joining takes no restart.
+// A step of `pulumi up`: brings the stack's containers into its network. A network that was removed and made again has no
+// members. Pulumi sees nothing to change in a container, which is in a network of that name as before. Joining needs no
+// restart.
+
 import type Docker from "dockerode";
-import { engineClient } from "./engine.ts";
-import { runStep } from "./step-main.ts";
+import { engineClient } from "../engine/client.ts";
+import { LABEL, labelledAs } from "../shared/labels.ts";
+import { runStep } from "./steps/main.ts";
 
 interface Input {
   engine: string;
@@ -16,7 +19,7 @@ const DEADLINE_SECONDS = 120;
 
 await runStep<Input>(DEADLINE_SECONDS, async ({ engine, namePrefix, name, network }) => {
   const client = engineClient(engine);
-  const label = [`budgie.prefix=${namePrefix}`, "budgie.role"];
+  const label = [labelledAs(LABEL.prefix, namePrefix), LABEL.role];
   const joined: string[] = [];
   for (const { Id: id } of await client.listContainers({ all: true, filters: { label } })) {
     const container = client.getContainer(id);

@@ -1,9 +1,10 @@
 // A step of `pulumi up`: sets what becomes of old backups in a store other than Amazon's. The AWS provider would wait three
 // minutes for a header that only Amazon answers with, and then fail (hashicorp/terraform-provider-aws#49019).
-import { type Expiry, lifecycleRules, setLifecycle } from "../agent/bucket-lifecycle.ts";
-import { Stop } from "../agent/exit-codes.ts";
-import { openStore } from "../agent/object-store.ts";
-import { runStep, StepFailure } from "./step-main.ts";
+
+import { openStore } from "../object-store/client.ts";
+import { setLifecycle } from "../object-store/lifecycle.ts";
+import { type Expiry, lifecycleRules } from "../shared/bucket-lifecycle.ts";
+import { runStep } from "./steps/main.ts";
 
 interface Input {
   region: string;
@@ -22,11 +23,6 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
 
 await runStep<Input>(DEADLINE_SECONDS, async ({ operator, expiry, ...place }) => {
   const store = openStore({ kind: "s3", ...place }, operator, "reader");
-  try {
-    await setLifecycle(store, lifecycleRules(place.prefix, expiry));
-  } catch (error) {
-    if (error instanceof Stop) throw new StepFailure(error.message, error.next ?? "pulumi up");
-    throw error;
-  }
+  await setLifecycle(store, lifecycleRules(place.prefix, expiry));
   return `Backups in ${store.shown} go after ${expiry.keepDays} days.`;
 });

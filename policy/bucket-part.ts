@@ -1,6 +1,6 @@
 import type { PolicyResource, Severity, StackValidationPolicy } from "@pulumi/policy";
 import type { Unwrap } from "@pulumi/pulumi";
-import { ifKnown } from "./known.ts";
+import { ifKnown } from "./unknown-values.ts";
 
 export const BUCKET = "aws:s3/bucket:Bucket";
 
@@ -16,8 +16,9 @@ interface Part<Args> {
 }
 
 /**
- * A policy that every bucket has a resource of that type beside it, with which something holds. A store that is not
- * Amazon's may lack the feature: there the resource may be missing, which the preview warns of, but not say otherwise.
+ * A policy that every bucket has a resource of that type beside it, and that something holds of it. A store that is not
+ * Amazon's may lack the feature. There the resource may be missing, of which the preview warns; but where it is there,
+ * the same must hold.
  */
 export function besideEachBucket<Args>(part: Part<Args>): StackValidationPolicy {
   const { name, description, severity, type } = part;

@@ -106,5 +106,5 @@ export const bucketHasALifecycle: StackValidationPolicy = besideEachBucket<Bucke
   type: "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
   holds: ({ rules }) => rules?.some(rule => rule.status === "Enabled" && rule.expiration?.days) ?? false,
   why: "the agent may not delete anything there, so the bucket, and its bill, would grow without end",
-  fix: "a rule with status Enabled and an expiration; pulumi config set budgie:offsiteKeepDays 90",
+  fix: "a rule with status Enabled and an expiration; npm run pulumi -- config set budgie:offsiteKeepDays 90",
 });

@@ -13,7 +13,7 @@ export const containersAreChecked: ResourceValidationPolicy = {
     if (!kind || kind === "NONE" || words.length === 0) {
       report(
         `The container ${name} has no healthcheck: it counts as well as long as its process lives, whatever that does. ` +
-          'Type: healthcheck: healthcheck(["PROGRAM", "ARGUMENT"], …), from components/healthcheck.ts',
+          'Type: healthcheck: healthcheck(["PROGRAM", "ARGUMENT"], …), from components/containers/inputs.ts',
       );
       return;
     }

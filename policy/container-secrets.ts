@@ -1,7 +1,7 @@
 import type { ContainerArgs } from "@pulumi/docker";
 import type { ResourceValidationPolicy } from "@pulumi/policy";
-import { eachKnown } from "./known.ts";
 import { CONTAINER, ofType } from "./resource-of-type.ts";
+import { eachKnown } from "./unknown-values.ts";
 
 const SECRET_NAME =
   /PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY|(^|_)(KEY|PASS|PWD)($|_)/i;
@@ -22,7 +22,7 @@ export const noSecretsInEnvironment: ResourceValidationPolicy = {
       report(
         `The container ${name} has a secret in its variable ${variable}: everyone who may call \`docker inspect\`, and every ` +
           `program in the container, can read it. Type: uploads: [{ file: "/run/secrets/…", content, permissions: "0400" }] ` +
-          `and ${variable}_FILE=/run/secrets/…; for the API: pulumi config rm budgie:backendSecretsInEnvironment`,
+          `and ${variable}_FILE=/run/secrets/…; for the API: npm run pulumi -- config rm budgie:backendSecretsInEnvironment`,
       );
     });
   }),

@@ -1,6 +1,8 @@
 import type { ContainerArgs, VolumeArgs } from "@pulumi/docker";
 import type { ResourceValidationPolicy } from "@pulumi/policy";
 import type { Unwrap } from "@pulumi/pulumi";
+import { LABEL } from "../shared/labels.ts";
+import type { Role } from "../shared/names.ts";
 import { CONTAINER, ofType, VOLUME } from "./resource-of-type.ts";
 
 const DATA_FOLDER = "/var/lib/postgresql/data";
@@ -9,7 +11,9 @@ const REPLACING = ["labels", "driver", "driverOpts"];
 
 /** Whether the container is the database, going by the label that the operator's commands find it by. */
 export function isDatabase({ labels }: Unwrap<ContainerArgs>): boolean {
-  return labels?.some(({ label, value }) => label === "budgie.role" && value === "database") ?? false;
+  return (
+    labels?.some(({ label, value }) => label === LABEL.role && value === ("database" satisfies Role)) ?? false
+  );
 }
 
 export const databaseIsOnAVolume: ResourceValidationPolicy = {

@@ -1,8 +1,8 @@
 import type { ContainerArgs } from "@pulumi/docker";
 import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { isDatabase } from "./data-volume.ts";
-import { eachKnown } from "./known.ts";
 import { CONTAINER, ofType } from "./resource-of-type.ts";
+import { eachKnown } from "./unknown-values.ts";
 
 const POSTGRES = 5432;
 
@@ -24,7 +24,7 @@ export const databaseIsNotPublic: ResourceValidationPolicy = {
       report(
         `The container ${name} publishes port ${port.internal} on ${port.ip || "every address"} of the machine: the database ` +
           'would be open to the network, past the machine\'s firewall. Type: ip: "127.0.0.1" beside the port, or ' +
-          "pulumi config rm budgie:databasePort",
+          "npm run pulumi -- config rm budgie:databasePort",
       );
     });
   }),

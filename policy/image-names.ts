@@ -1,7 +1,7 @@
 import type { ContainerArgs, RemoteImageArgs } from "@pulumi/docker";
 import type { ReportViolation, ResourceValidationArgs, ResourceValidationPolicy } from "@pulumi/policy";
-import { ifKnown } from "./known.ts";
 import { CONTAINER, IMAGE, ofType } from "./resource-of-type.ts";
+import { ifKnown } from "./unknown-values.ts";
 
 const EXAMPLE = "postgres:16-alpine, or postgres@sha256:…";
 
@@ -18,10 +18,7 @@ export const imagesHaveATag: ResourceValidationPolicy = {
   }),
 };
 
-/**
- * Only advice: the object store's default image, pgsty/minio:latest, has no tag that stays, and a stack without a digest
- * must still come up. `npm run pin-images` gives it one.
- */
+/** Only advice: some images that a setting may name have no tag that stays, and such a stack must still come up. */
 export const imagesDoNotMove: ResourceValidationPolicy = {
   name: "images-do-not-move",
   description: "No image is named `latest`.",
@@ -42,7 +39,10 @@ interface ImageName {
   digest: string | undefined;
 }
 
-/** A built image's name is no address, and a container that names an image by its id was given one of these. */
+/**
+ * The name of a built image is no address. A container that names an image by its id was given one that is checked
+ * itself.
+ */
 function eachImageName(
   check: (image: ImageName, resource: ResourceValidationArgs, report: ReportViolation) => void,
 ) {

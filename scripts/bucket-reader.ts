@@ -1,12 +1,10 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { z } from "zod";
-import { EXIT, Stop } from "../agent/exit-codes.ts";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
+import { PROJECT_FOLDER } from "../shared/project-folder.ts";
 import { handOver } from "./hand-over.ts";
 import type { Stack } from "./stack-containers.ts";
-
-const PROJECT_FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
 /** The stack's output that holds them; see index.ts. */
 const OUTPUT = "objectStoreReader";

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { register } from "tsx/esm/api";
+import { runProgram } from "../shared/run-program.mjs";
 
-register();
-await import("./budgie.ts");
+await runProgram("scripts/budgie.ts");

@@ -1,32 +1,44 @@
+import { PassThrough, type Readable, type Transform } from "node:stream";
+import { text } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
-import { BACKUP_FORMATS } from "../agent/backup-format.ts";
-import { EXIT } from "../agent/exit-codes.ts";
-import { runCommandLine } from "../agent/run-command-line.ts";
-import { withoutFrames } from "../components/container-log.ts";
-import { runAgent, withRawTerminal } from "./agent-command.ts";
-import { backupDatabase } from "./backup-database.ts";
-import { drillBackup, listBackups, pullBackup, pushBackups, verifyBackups } from "./bucket-commands.ts";
+import { containerLog } from "../engine/container-log.ts";
+import { IN_OWN_PLACE_WHERE_CROWDED } from "../engine/psql-in-container.ts";
+import { runInContainer } from "../engine/run-in-container.ts";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
+import { addFlags, type ForwardedCommand } from "../shared/forwarded-flags.ts";
+import { type Role, serviceName } from "../shared/names.ts";
+import { runCommandLine } from "../shared/run-command-line.ts";
+import { type AdoptOptions, adopt } from "./adopt.ts";
+import { withRawTerminal } from "./agent-command.ts";
+import { psqlAt } from "./at-backup.ts";
+import { enableChecksums } from "./checksums.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
+import { dropPrevious } from "./drop-previous.ts";
+import { forward } from "./forward.ts";
+import { requireNotHalfUpgraded } from "./half-upgraded.ts";
+import { type MigrateOptions, migrateDatabase } from "./migrate.ts";
+import { pullHere } from "./pull-here.ts";
+import { type PurgeOptions, purge } from "./purge.ts";
+import { readableLines } from "./readable-log.ts";
+import { type RecoverVolumeOptions, recoverVolume } from "./recover-volume.ts";
+import { refreshDatabase } from "./refresh.ts";
 import { restoreDatabase } from "./restore-database.ts";
-import { pinBackup, pruneBackups, unpinBackup } from "./retention-commands.ts";
-import { runInContainer } from "./run-in-container.ts";
-import { showStatus } from "./show-status.ts";
-import { containerOf, findStack, type Role } from "./stack-containers.ts";
+import { checkForNagios, checkStatus, showStatus } from "./show-status.ts";
+import { containerOf, findStack } from "./stack-containers.ts";
+import { type UpgradeOptions, upgrade } from "./upgrade.ts";
+import { exportVolume } from "./volume-export.ts";
+import { importVolume } from "./volume-import.ts";
+import { inspectVolume, listVolumes, showVolumeSize } from "./volume-list.ts";
+import { findStackOfVolumes, stackOfVolumeNamed } from "./volume-stack.ts";
 
 /** What an operator calls the containers; the names of their roles work as well. */
-const SERVICES: Record<string, Role> = {
-  db: "database",
-  database: "database",
-  backend: "backend",
-  backup: "backup-agent",
-  "backup-agent": "backup-agent",
-  "object-store": "object-store",
-};
-
-const json = new Option(
-  "--json",
-  "print one JSON value on standard output, and everything else on standard error",
+const SERVICES: Record<string, Role> = Object.fromEntries(
+  (["database", "backend", "backup-agent", "object-store"] as const).flatMap(role => [
+    [serviceName(role), role],
+    [role, role],
+  ]),
 );
+
 const identity = () =>
   new Option("--identity <file>", "where the private key is that opens encrypted copies, on this machine");
 const services = () =>
@@ -44,118 +56,155 @@ const program = new Command("budgie")
     process.env.BUDGIE_STACK,
   )
   .exitOverride()
-  .showHelpAfterError("(npx budgie --help shows what can be said)");
+  .showHelpAfterError("(npx budgie --help shows what you can type)");
 
-const stack = () => findStack(program.opts<{ stack?: string }>().stack);
+const RECOVERIES = [
+  "The database does not start: npx budgie recover-volume",
+  "A pulumi was killed, and the stack is locked: npm run recover",
+  "The project's folder was lost, and with it Pulumi's state: npm run recover-state",
+].join("\n    ");
+
+const wantedStack = () => program.opts<{ stack?: string }>().stack;
+const stack = () => findStack(wantedStack());
+/** A half-done upgrade is of no matter to the agent and the object store. */
+const startable = async (names: string[]) => {
+  const found = await stack();
+  const roles = rolesNamed(names);
+  if (roles === undefined || roles.includes("database") || roles.includes("backend"))
+    await requireNotHalfUpgraded(found);
+  return found;
+};
+/** After a `destroy` as well. */
+const stackOfVolumes = () => findStackOfVolumes(wantedStack());
 let outcome: number = EXIT.done;
 const finish = (code: number) => {
   outcome = code;
 };
 
-program
-  .command("backup")
-  .description("take a backup now")
-  .addOption(
-    new Option("--format <format>", "how it is written; as configured when not said").choices(BACKUP_FORMATS),
-  )
-  .option("--role-passwords", "with the roles' passwords, hashed, in the file of roles beside it")
-  .addOption(json)
-  .action(async options => finish(await backupDatabase(await stack(), options)));
+/** A command that the agent carries out as it was typed. */
+const forwarded = (name: ForwardedCommand, description: string): Command => {
+  const command = addFlags(program.command(name).description(description), name);
+  return command.action(async () => {
+    const [backup] = command.processedArgs as [string | undefined];
+    finish(await forward(await stack(), name, backup, command.opts()));
+  });
+};
 
-program
-  .command("list")
-  .description("show the backups, newest first")
-  .option("--remote", "the ones in the bucket instead of the backup directory's")
-  .addOption(identity())
-  .addOption(json)
-  .action(async options => finish(await listBackups(await stack(), options)));
+forwarded("backup", "take a backup now");
 
-program
-  .command("push")
-  .description("send to the bucket, or to the other server, what is missing there")
-  .addOption(json)
-  .action(async options => finish(await pushBackups(await stack(), options)));
+forwarded("list", "show the backups, newest first").addOption(identity());
 
-program
-  .command("pull")
-  .description("bring a backup from the bucket into the backup directory, and compare it with its manifest")
+forwarded("push", "send to the bucket, or to the other server, what is missing there");
+
+addFlags(program.command("pull"), "pull")
+  .description("bring a backup from the bucket into the backup directory, or to this machine, and compare it")
   .argument("<backup>", "a backup's name, or `latest`")
+  .option("--to <folder>", "bring it into this folder on this machine, wherever the containers run")
   .addOption(identity())
-  .addOption(json)
-  .action(async (backup: string, options) => finish(await pullBackup(await stack(), backup, options)));
+  .action(async (backup: string, options) =>
+    finish(
+      options.to === undefined
+        ? await forward(await stack(), "pull", backup, options)
+        : await pullHere(await stack(), backup, options),
+    ),
+  );
 
-program
-  .command("verify")
-  .description("read every byte of a backup and compare it with its manifest")
+forwarded("verify", "read every byte of a backup and compare it with its manifest")
   .argument(
     "[backup]",
     "a backup's name, `latest`, or `all`; when not said, `latest`, and of the bucket a sample",
   )
-  .option("--remote", "read it back from the bucket")
-  .addOption(identity())
-  .addOption(json)
-  .action(async (backup: string | undefined, options) =>
-    finish(await verifyBackups(await stack(), backup, options)),
-  );
+  .addOption(identity());
 
-program
-  .command("drill")
-  .description("prove a backup: restore it into a throw-away server, dump it again, compare every byte")
+forwarded("drill", "prove a backup: restore it into a throw-away server, dump it again, compare every byte")
   .argument("[backup]", "a backup's name, or `latest`", "latest")
-  .addOption(new Option("--from <place>", "prove the copy in the bucket").choices(["s3"]))
-  .addOption(identity())
-  .addOption(json)
-  .action(async (backup: string, options) => finish(await drillBackup(await stack(), backup, options)));
+  .addOption(identity());
 
-program
-  .command("restore")
+addFlags(program.command("restore"), "restore")
   .description("put a backup in the database's place; what is there now is backed up and kept")
   .argument("[backup]", "a file, a backup's name, `latest`, s3://BUCKET/KEY, or `-` for standard input")
-  .addOption(new Option("--from <place>", "take the backup from the bucket").choices(["s3"]))
-  .option("--at <moment>", 'the database as it was at a moment, e.g. "2026-11-22 14:03:00+01"')
-  .option("--from-stack <name>", "allow a backup of this other stack")
-  .option("--undo", "swap back what the last restore replaced")
-  .option("-y, --yes", "restart the backend afterwards without asking")
+  .option("-y, --yes", "restart the backend afterwards without asking; decides nothing else")
   .addOption(identity())
-  .addOption(json)
   .action(async (backup: string | undefined, options) =>
     finish(await restoreDatabase(await stack(), backup, options)),
   );
 
-program
-  .command("prune")
-  .description("delete the backups that no rule keeps; docs/retention.md has the rules")
-  .option("--dry-run", "only say of every backup whether it stays, and why")
-  .addOption(json)
-  .action(async options => finish(await pruneBackups(await stack(), options)));
-
-program
-  .command("pin")
-  .description("have retention leave a backup alone")
-  .argument("<backup>", "a backup's name")
-  .option("--until <day>", "the last day of it, in UTC, e.g. 2027-03-31; until unpin when not said")
-  .addOption(json)
-  .action(async (backup: string, options) => finish(await pinBackup(await stack(), backup, options)));
-
-program
-  .command("unpin")
-  .description("let retention remove a pinned backup again")
-  .argument("<backup>", "a backup's name")
-  .addOption(json)
-  .action(async (backup: string, options) => finish(await unpinBackup(await stack(), backup, options)));
-
-program
-  .command("status")
-  .description("say whether everything is as it should be; exit code 10 when not")
-  .addOption(json)
-  .action(async options => finish(await showStatus(await stack(), Boolean(options.json))));
-
-program
-  .command("accept-database")
+addFlags(program.command("refresh"), "refresh")
   .description(
-    "say that the database which is there now is the right one, although its backups came from another",
+    "put another stack's newest proven backup in the database's place, masked before anybody sees it",
   )
-  .action(async () => finish(await runAgent(await stack(), { args: ["accept-database"] })));
+  .argument("[backup]", "one of that stack's backups; its newest proven one when not said")
+  .option("--mask <file>", "SQL on this machine that runs in it before it is swapped in")
+  .addOption(identity())
+  .option("-y, --yes", "restart the backend afterwards without asking; decides nothing else")
+  .action(async (backup: string | undefined, options) =>
+    finish(await refreshDatabase(await stack(), backup, options)),
+  );
+
+program
+  .command("migrate")
+  .description(
+    "move the database to another PostgreSQL server or machine, compared there; the backend stays stopped then",
+  )
+  .requiredOption(
+    "--to <url>",
+    "postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full, or ssh://USER@HOST/FOLDER of the stack there; no password in it",
+  )
+  .option("--to-stack <name>", "which stack there, where that machine has several")
+  .option("--rehearse", "only load it there and compare, while everything runs; then throw that away")
+  .option("-y, --yes", "go on without asking")
+  .action(async (options: MigrateOptions) => finish(await migrateDatabase(await stack(), options)));
+
+addFlags(program.command("drop-previous"), "drop-previous")
+  .description("list the databases that restores set aside, or delete some of them")
+  .argument("[name...]", "which ones; without any, and without --older-than, they are listed")
+  .action(async (names: string[], options) => finish(await dropPrevious(await stack(), names, options)));
+
+forwarded("prune", "delete the backups that no rule keeps; docs/retention.md has the rules");
+
+forwarded("pin", "have retention leave a backup alone").argument("<backup>", "a backup's name");
+
+forwarded("unpin", "let retention remove a pinned backup again").argument("<backup>", "a backup's name");
+
+addFlags(program.command("status"), "status")
+  .description("say whether everything is as it should be; exit code 10 when not")
+  .option("--watch", "look again every five seconds, until Ctrl-C")
+  .action(async options => finish(await showStatus(stack, options)));
+
+program
+  .command("check")
+  .description("say it in one sentence, for scripts and for programs that watch this machine")
+  .option("--nagios", "as monitoring plugins do: exit code 0, 1, 2 or 3, and figures")
+  .action(async ({ nagios }) => finish(await (nagios ? checkForNagios(stack) : checkStatus(stack))));
+
+forwarded("evidence", "write one page that shows somebody else that backups work, in Markdown or as JSON");
+
+forwarded("alert", "try whether alerts reach you");
+
+forwarded(
+  "accept-database",
+  "say that the database which is there now is the right one, although its backups came from another",
+);
+
+forwarded("accept-missing-backups", "say that the backups which are gone from the backup directory are lost");
+
+forwarded(
+  "accept-unproven",
+  "go on without a proven backup: the newest drill found that the database cannot be reloaded",
+);
+
+forwarded(
+  "reindex",
+  "build every index anew, as after a move to a system that sorts texts in another way; tables are locked meanwhile",
+);
+
+program
+  .command("checksums")
+  .description(
+    "have PostgreSQL notice damaged pages; new volumes have that. Takes a backup, then stops the database",
+  )
+  .addArgument(new Argument("<what>", "enable").choices(["enable"]))
+  .action(async () => finish(await enableChecksums(await stack())));
 
 program
   .command("psql")
@@ -164,18 +213,34 @@ program
   .action(async (args: string[]) => finish(await psql(args)));
 
 program
+  .command("at")
+  .description(
+    "look into a backup, or at a moment: open it read-only in a throw-away server, until you leave it",
+  )
+  .argument("<backup>", 'a backup\'s name, `latest`, or a moment such as "2026-11-22 14:03:00+01"')
+  .addArgument(new Argument("<tool>", "what to open it with").choices(["psql"]))
+  .argument("[args...]", "what follows -- goes to psql")
+  .action(async (backup: string, _tool: string, args: string[]) =>
+    finish(await psqlAt(await stack(), backup, args)),
+  );
+
+program
   .command("logs")
   .description("show what the containers have written")
   .addArgument(services())
   .option("-f, --follow", "go on showing what is written")
   .option("--tail <lines>", "how many lines from the end", "100")
-  .action((names: string[], options) => showLogs(rolesNamed(names), Boolean(options.follow), options.tail));
+  .option(
+    "--json",
+    "each line as it was written: JSON objects of the agent and the API, without the engine's time",
+  )
+  .action((names: string[], options: LogOptions) => showLogs(rolesNamed(names), options));
 
 program
   .command("start")
   .description("start what is stopped, and wait until it serves")
   .addArgument(services())
-  .action(async (names: string[]) => startContainers(await stack(), rolesNamed(names)));
+  .action(async (names: string[]) => startContainers(await startable(names), rolesNamed(names)));
 
 program
   .command("stop")
@@ -187,11 +252,91 @@ program
   .command("restart")
   .description("stop and start the containers; the data stays")
   .addArgument(services())
-  .action(async (names: string[]) => restartContainers(await stack(), rolesNamed(names)));
+  .action(async (names: string[]) => restartContainers(await startable(names), rolesNamed(names)));
+
+const volume = program
+  .command("volume")
+  .description("look at the volumes, copy the database's, put a copy back");
+
+volume
+  .command("list")
+  .description("show the stack's volumes, their sizes, and who uses them")
+  .action(async () => listVolumes(await stackOfVolumes()));
+
+volume
+  .command("inspect")
+  .description("show what is known of the database's volume")
+  .action(async () => inspectVolume(await stackOfVolumes()));
+
+volume
+  .command("size")
+  .description("show how much the database's volume takes")
+  .action(async () => showVolumeSize(await stackOfVolumes()));
+
+volume
+  .command("export")
+  .description("copy the database's volume into a tar file; its server must be stopped")
+  .argument("<file>", "where to, or `-` for standard output")
+  .action(async (file: string) => exportVolume(await stackOfVolumes(), file));
+
+volume
+  .command("import")
+  .description("put such a copy into the database's volume, which must be empty or not there")
+  .argument("<file>", "where from, or `-` for standard input")
+  .option("--volume <name>", "which volume, where nothing of its stack is on this engine yet")
+  .action(async (file: string, options: { volume?: string }) =>
+    importVolume(await (options.volume ? stackOfVolumeNamed(options.volume) : stackOfVolumes()), file),
+  );
+
+program
+  .command("adopt")
+  .description("take over what Budgie's own compose file has set up: its data, its API, its sessions")
+  .option("--volume <name>", "the volume of the old install, where there are several")
+  .option("--database <name>", "Budgie's database, where the volume holds several")
+  .option("-y, --yes", "write the settings, stop the old containers and bring the stack up without asking")
+  .option("--config-file <file>", "the stack's file, where it is not beside the program")
+  .action(async (options: AdoptOptions) => finish(await adopt(wantedStack(), options)));
+
+program
+  .command("purge")
+  .description("DANGER: delete the database's volume, after `npm run pulumi -- destroy`; backups stay")
+  .option("--backup-dir <folder>", "where the stack's backups are, on this machine", "./backups")
+  .option("--without-backup", "go on although the data is not known to be in a proven backup")
+  .option("--yes-delete <volume>", "the volume's name, for machines; a person is asked to type it")
+  .action(async (options: PurgeOptions) => purge(await stackOfVolumes(), options));
+
+program
+  .command("upgrade")
+  .description(
+    "move the data to the version of PostgreSQL that budgie:postgresVersion names; what there was stays beside it",
+  )
+  .option("--undo", "back to the version and the data of before the last upgrade; what there is now is kept")
+  .option("-y, --yes", "do it without asking")
+  .option("--config-file <file>", "the stack's file, where it is not beside the program")
+  .action(async (options: UpgradeOptions) => finish(await upgrade(await stack(), options)));
+
+program
+  .command("recover-volume")
+  .description(
+    "for a database that does not start: keep its broken volume aside, make a new one, fill it from the newest backup",
+  )
+  .option("--backup <backup>", "take this one, and no WAL; the newest that counts when not said")
+  .option("--yes-recover <volume>", "the volume's name, for machines; a person is asked to type it")
+  .action(async (options: RecoverVolumeOptions) => recoverVolume(await stack(), options));
+
+program
+  .command("recover", { hidden: true })
+  .description("say which command recovers what")
+  .allowExcessArguments()
+  .allowUnknownOption()
+  .action(() => {
+    throw new Stop(EXIT.usage, "There are three things to recover, and a command for each.", RECOVERIES);
+  });
 
 async function psql(args: string[]): Promise<number> {
   const { container } = containerOf(await stack(), "database");
-  const command = ["sh", "-c", 'exec psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"', "psql", ...args];
+  const asStack = 'export PGUSER="$POSTGRES_USER" PGDATABASE="$POSTGRES_DB"; ';
+  const command = ["sh", "-c", `${asStack}${IN_OWN_PLACE_WHERE_CROWDED}exec psql "$@"`, "psql", ...args];
   const terminal = Boolean(process.stdin.isTTY && process.stdout.isTTY);
   const run = () =>
     runInContainer(container, command, {
@@ -205,17 +350,30 @@ async function psql(args: string[]): Promise<number> {
   return code;
 }
 
-async function showLogs(roles: Role[] | undefined, follow: boolean, tail: string): Promise<void> {
+interface LogOptions {
+  follow?: boolean;
+  tail: string;
+  json?: boolean;
+}
+
+async function showLogs(roles: Role[] | undefined, { follow, tail, json }: LogOptions): Promise<void> {
   const { containers } = await stack();
   const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
+  const options = { tail: Number(tail), timestamps: !json };
+  const lines = (): Transform => (json ? new PassThrough() : readableLines());
   for (const { name, container } of shown) {
     if (shown.length > 1) process.stdout.write(`==> ${name} <==\n`);
-    const options = { stdout: true, stderr: true, tail: Number(tail), timestamps: true };
     if (follow) {
-      const stream = await container.logs({ ...options, follow: true });
-      container.modem.demuxStream(stream, process.stdout, process.stderr);
+      const stream = await container.logs({ stdout: true, stderr: true, ...options, follow: true });
+      const [out, err] = [lines(), lines()];
+      out.pipe(process.stdout);
+      err.pipe(process.stderr);
+      container.modem.demuxStream(stream, out, err);
+      process.stdout.once("error", () => (stream as Readable).destroy());
     } else {
-      process.stdout.write(withoutFrames(await container.logs({ ...options, follow: false })));
+      const log = lines();
+      log.end(await containerLog(container, options));
+      process.stdout.write(await text(log));
     }
   }
 }

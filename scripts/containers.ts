@@ -1,12 +1,22 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { EXIT, Stop } from "../agent/exit-codes.ts";
-import { httpStatus } from "../components/http-status.ts";
-import { collectFromContainer } from "./run-in-container.ts";
-import { containerOf, type Role, rolesOf, type Stack, type StackContainer } from "./stack-containers.ts";
+import { containerLog } from "../engine/container-log.ts";
+import { psqlIfRunning } from "../engine/psql-in-container.ts";
+import { STOP_WITHIN_SECONDS } from "../engine/stop-line.ts";
+import { apiProblem } from "../shared/api-health.ts";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
+import { LABEL } from "../shared/labels.ts";
+import { type Role, serviceName } from "../shared/names.ts";
+import { databaseLogin } from "./database-login.ts";
+import { requireOnlyServer } from "./only-server.ts";
+import { readableLine } from "./readable-log.ts";
+import { restartsInALoop } from "./restart-loop.ts";
+import { containerOf, rolesOf, type Stack, type StackContainer } from "./stack-containers.ts";
 
-/** PostgreSQL writes everything down before it ends; killed earlier, it must recover at its next start. */
-const STOP_WITHIN_SECONDS = 90;
 const READY_WITHIN_MS = 120_000;
+/** The engine's answer for a container that is already as it is asked to be. */
+const ALREADY_SO = 304;
+
+const WHAT_UP_SAYS = "`npm run pulumi -- up` says what that means, and the way on.";
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -15,8 +25,10 @@ export async function startContainers(stack: Stack, roles: readonly Role[] = rol
   for (const role of rolesOf(stack).filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
     if (!target.running) {
+      if (role === "database") await requireOnlyServer(stack);
       say(`[i] Starting ${target.name}...`);
-      await target.container.start();
+      if (target.atWork) await unpause(target);
+      await target.container.start().catch(unlessAlreadySo);
     }
     await requireReady(target);
     say(`[✓] ${target.name} is ready`);
@@ -29,11 +41,26 @@ export async function stopContainers(stack: Stack, roles: readonly Role[] = role
     .reverse()
     .filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
-    if (!target.running) continue;
+    if (!target.atWork) continue;
     say(`[i] Stopping ${target.name}...`);
-    await target.container.stop({ t: STOP_WITHIN_SECONDS });
+    await stopContainer(target);
     say(`[✓] ${target.name} is stopped`);
   }
+}
+
+/** Gives it time to end by itself. One that has ended meanwhile is what was asked for. */
+export async function stopContainer(target: StackContainer): Promise<void> {
+  // What is paused hears no signal.
+  await unpause(target);
+  await target.container.stop({ t: STOP_WITHIN_SECONDS }).catch(unlessAlreadySo);
+}
+
+async function unpause({ container }: StackContainer): Promise<void> {
+  if ((await container.inspect()).State.Paused) await container.unpause();
+}
+
+function unlessAlreadySo(error: { statusCode?: number }): void {
+  if (error.statusCode !== ALREADY_SO) throw error;
 }
 
 export async function restartContainers(
@@ -44,6 +71,7 @@ export async function restartContainers(
   const stopped = stack.containers.map(container => ({
     ...container,
     running: container.running && !roles.includes(container.role),
+    atWork: container.atWork && !roles.includes(container.role),
   }));
   await startContainers({ ...stack, containers: stopped }, roles);
 }
@@ -52,11 +80,18 @@ async function requireReady(target: StackContainer): Promise<void> {
   const giveUpAt = Date.now() + READY_WITHIN_MS;
   let why = await notReady(target);
   while (why !== null) {
+    if (restartsInALoop(await target.container.inspect(), new Date())) {
+      throw new Stop(
+        EXIT.failed,
+        `${target.name} ends by itself, and is started again and again. Its log ends with:\n${await lastLines(target)}`,
+        target.role === "database" ? WHAT_UP_SAYS : `See more: npx budgie logs ${serviceName(target.role)}`,
+      );
+    }
     if (Date.now() > giveUpAt) {
       throw new Stop(
         EXIT.failed,
         `${target.name} was started, but does not serve after ${READY_WITHIN_MS / 1000} seconds: ${why}.`,
-        `See why: npx budgie logs ${target.role}`,
+        `See why: npx budgie logs ${serviceName(target.role)}`,
       );
     }
     await delay(300);
@@ -64,32 +99,28 @@ async function requireReady(target: StackContainer): Promise<void> {
   }
 }
 
+async function lastLines({ container }: StackContainer): Promise<string> {
+  const log = await containerLog(container, { tail: 8 });
+  return log.trimEnd().split("\n").map(readableLine).join("\n");
+}
+
 /** Why it does not serve yet; null when it does. */
 async function notReady(target: StackContainer): Promise<string | null> {
   const { State: state } = await target.container.inspect();
   if (!state.Running) return `it is ${state.Status}`;
   if (target.role === "database") return databaseNotReady(target);
-  if (target.role === "backend") return backendNotReady(target.labels["budgie.url"]);
-  return null;
+  const url = target.role === "backend" ? target.labels[LABEL.url] : undefined;
+  return url ? apiProblem(url) : null;
 }
 
 /** Over TCP: on the socket, the image's temporary first-start server answers too. */
 async function databaseNotReady({ container }: StackContainer): Promise<string | null> {
-  const query = 'psql --no-psqlrc -h 127.0.0.1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT 1"';
+  const args = ["-X", "-h", "127.0.0.1", ...(await databaseLogin(container)), "-c", "SELECT 1"];
   try {
-    const { code, stderr } = await collectFromContainer(container, ["sh", "-c", query]);
-    return code === 0 ? null : stderr.trim() || `exit code ${code}`;
+    const answer = await psqlIfRunning(container, args);
+    if (answer === undefined) return "it does not run";
+    return answer.code === 0 ? null : answer.stderr.trim() || `exit code ${answer.code}`;
   } catch (error) {
     return (error as Error).message;
-  }
-}
-
-async function backendNotReady(url: string | undefined): Promise<string | null> {
-  if (!url) return null;
-  try {
-    const status = await httpStatus(`${url}/health`);
-    return status === 200 ? null : `${url}/health answers ${status}`;
-  } catch (error) {
-    return `${url}/health does not answer (${(error as Error).message})`;
   }
 }

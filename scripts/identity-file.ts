@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { EXIT, Stop } from "../agent/exit-codes.ts";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { handOver } from "./hand-over.ts";
 import type { Stack } from "./stack-containers.ts";
 

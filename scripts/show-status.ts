@@ -1,42 +1,41 @@
-import { EXIT, Stop } from "../agent/exit-codes.ts";
-import { askAgent, runAgent } from "./agent-command.ts";
-import { containerOf, rolesOf, type Stack } from "./stack-containers.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { statusText } from "../shared/status-lines.ts";
+import { look } from "./look.ts";
+import { nagiosText } from "./nagios.ts";
+import type { Stack } from "./stack-containers.ts";
 
-/** Says whether everything is as it should be. Returns 10 when something is not, or cannot be asked. */
-export async function showStatus(stack: Stack, json: boolean): Promise<number> {
-  const problems = containerProblems(stack);
-  const agent = stack.containers.find(({ role }) => role === "backup-agent");
-  if (json) {
-    const answer = agent?.running ? await askAgent(stack, { args: ["status", "--json"] }) : null;
-    const status = answer?.stdout ? JSON.parse(answer.stdout) : { fine: false, problems: [] };
-    const containers = stack.containers.map(({ role, name, running, state }) => ({
-      role,
-      name,
-      running,
-      state,
-    }));
-    const all = [...problems, ...status.problems];
-    process.stdout.write(
-      `${JSON.stringify({ ...status, fine: all.length === 0 && status.fine, problems: all, containers }, null, 2)}\n`,
-    );
-    return all.length === 0 && status.fine ? EXIT.done : EXIT.notFine;
-  }
-  for (const { name, running, state } of stack.containers)
-    process.stdout.write(`[${running ? "i" : "!"}] ${name}: ${state}\n`);
-  for (const problem of problems) process.stdout.write(`[!] ${problem}\n`);
-  if (!agent?.running) return EXIT.notFine;
-  const code = await runAgent(stack, { args: ["status"] });
-  return code === EXIT.done && problems.length > 0 ? EXIT.notFine : code;
+export interface StatusOptions {
+  json?: boolean;
+  watch?: boolean;
 }
 
-function containerProblems(stack: Stack): string[] {
-  return rolesOf(stack).flatMap(role => {
-    try {
-      containerOf(stack, role);
-      return [];
-    } catch (error) {
-      if (!(error instanceof Stop)) throw error;
-      return [`${error.message} ${error.next ?? ""}`.trim()];
-    }
-  });
+const LOOK_AGAIN_MS = 5000;
+
+/** Says whether everything is as it should be. Returns 10 when something is not, or cannot be asked. */
+export async function showStatus(find: () => Promise<Stack>, options: StatusOptions): Promise<number> {
+  for (;;) {
+    const seen = await look(find);
+    const text = options.json
+      ? `${JSON.stringify(seen.json, null, options.watch ? 0 : 2)}\n`
+      : statusText(seen.verdict, seen.lines);
+    const clear = options.watch && !options.json && process.stdout.isTTY ? "\x1b[H\x1b[2J" : "";
+    process.stdout.write(clear + text);
+    if (!options.watch || !process.stdout.writable) return seen.code;
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+/** One line for whatever watches this machine. Returns what such programs take: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. */
+export async function checkForNagios(find: () => Promise<Stack>): Promise<number> {
+  const seen = await look(find).catch((error: Error) => error);
+  const { text, code } = nagiosText(seen);
+  process.stdout.write(text);
+  return code;
+}
+
+/** The sentence alone. Returns 10 when something is not as it should be. */
+export async function checkStatus(find: () => Promise<Stack>): Promise<number> {
+  const seen = await look(find);
+  process.stdout.write(`${seen.verdict.sentence}\n`);
+  return seen.code;
 }

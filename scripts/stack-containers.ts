@@ -1,16 +1,19 @@
 import type Docker from "dockerode";
-import { EXIT, Stop } from "../agent/exit-codes.ts";
-import { engineClient, findEngine, unreachable } from "../components/engine.ts";
+import { engineClient } from "../engine/client.ts";
+import { type Engine, findEngine, unreachable } from "../engine/find-engine.ts";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
+import { LABEL } from "../shared/labels.ts";
+import { ROLES, type Role } from "../shared/names.ts";
 
-/** In the order in which they start. */
-export const ROLES = ["database", "object-store", "backup-agent", "backend"] as const;
-export type Role = (typeof ROLES)[number];
+const AT_WORK: readonly string[] = ["running", "restarting", "paused"];
 
 /** One container of a stack, as the engine shows it by its labels. */
 export interface StackContainer {
   role: Role;
   name: string;
   running: boolean;
+  /** Whether there is something to stop: it runs, is paused, or is started by the engine over and over. */
+  atWork: boolean;
   /** `Up 3 hours`, `Exited (0) 2 minutes ago`. */
   state: string;
   labels: Record<string, string>;
@@ -22,6 +25,7 @@ export interface Stack {
   /** As Pulumi names it, e.g. dev. Two on one engine may share it; they do not share the prefix. */
   name: string;
   prefix: string;
+  engine: Engine;
   containers: StackContainer[];
 }
 
@@ -30,36 +34,47 @@ export interface Stack {
  * no stack, and when there are several and none was named: guessing would be how one stack's command reaches another's data.
  */
 export async function findStack(wanted: string | undefined): Promise<Stack> {
+  return choose(await stacksOf(await reachableEngine()), wanted);
+}
+
+/** The container engine. Throws a Stop when it does not answer. */
+export async function reachableEngine(): Promise<Engine> {
   const engine = await findEngine();
-  if (!engine.reachable) {
-    throw new Stop(
-      EXIT.engineOrContainerMissing,
-      unreachable(engine).split("\n")[0] ?? "",
-      "Start the container engine, or set DOCKER_HOST.",
-    );
-  }
+  if (engine.reachable) return engine;
+  const [says = "", ...next] = unreachable(engine).split("\n");
+  throw new Stop(
+    EXIT.engineOrContainerMissing,
+    says,
+    // The other lines are of a setting, which a command does not read.
+    engine.host.startsWith("ssh://") ? next.join("\n") : "Start the container engine, or set DOCKER_HOST.",
+  );
+}
+
+/** Every stack that has a container on the engine. */
+export async function stacksOf(engine: Engine): Promise<Stack[]> {
   const client = engineClient(engine.host);
-  const listed = await client.listContainers({ all: true, filters: { label: ["budgie.role"] } });
+  const listed = await client.listContainers({ all: true, filters: { label: [LABEL.role] } });
   const stacks = new Map<string, Stack>();
   for (const info of listed) {
-    const { "budgie.stack": name, "budgie.prefix": prefix, "budgie.role": label } = info.Labels;
+    const { [LABEL.stack]: name, [LABEL.prefix]: prefix, [LABEL.role]: label } = info.Labels;
     const role = ROLES.find(known => known === label);
     if (!name || !prefix || !role) continue;
-    const stack = stacks.get(prefix) ?? { name, prefix, containers: [] };
+    const stack = stacks.get(prefix) ?? { name, prefix, engine, containers: [] };
     stack.containers.push({
       role,
       name: (info.Names[0] ?? info.Id).replace(/^\//, ""),
       running: info.State === "running",
+      atWork: AT_WORK.includes(info.State),
       state: info.Status,
       labels: info.Labels,
       container: client.getContainer(info.Id),
     });
     stacks.set(prefix, stack);
   }
-  return choose([...stacks.values()], wanted);
+  return [...stacks.values()];
 }
 
-/** Pure choice among the stacks that are there, by name or by prefix. Throws a Stop as `findStack` says. */
+/** Chooses among the stacks that are there, by name or by prefix. Throws a Stop as `findStack` says. */
 export function choose(stacks: readonly Stack[], wanted: string | undefined): Stack {
   if (stacks.length === 0) {
     throw new Stop(
@@ -93,12 +108,18 @@ export function choose(stacks: readonly Stack[], wanted: string | undefined): St
   return { ...stack, containers: [...stack.containers].sort((a, b) => order(a) - order(b)) };
 }
 
-/** What this stack is made of: an object store of its own only where its backups go to one. */
-export function rolesOf({ containers }: Stack): Role[] {
+/** Whether the stack has an API. One that is a part of somebody's program need not. */
+export function hasApi({ containers }: Stack): boolean {
+  return !containers.some(({ labels }) => labels[LABEL.withoutApi] === "true");
+}
+
+/** What this stack is made of: an object store of its own only where its backups go to one, an API where it was asked for. */
+export function rolesOf(stack: Stack): Role[] {
+  const { containers } = stack;
   const hasStore = containers.some(
-    ({ role, labels }) => role === "object-store" || labels["budgie.object-store"] === "local",
+    ({ role, labels }) => role === "object-store" || labels[LABEL.objectStore] === "local",
   );
-  return ROLES.filter(role => role !== "object-store" || hasStore);
+  return ROLES.filter(role => (role !== "object-store" || hasStore) && (role !== "backend" || hasApi(stack)));
 }
 
 /** Throws a Stop when the stack has no such container, or when it must run and does not. */

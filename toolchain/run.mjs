@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const commands = [
   "up",
+  "setup",
   "recover",
+  "recover-state",
   "test",
   "pulumi",
   "shell-env",
@@ -19,6 +21,10 @@ const commands = [
   "pin-images",
   "settings",
 ];
+
+/** The first Node that runs all of it; those that still get security fixes begin later. */
+const OLDEST_NODE = [20, 11];
+const SUPPORTED_NODE = 22;
 
 const [command, ...args] = process.argv.slice(2);
 requireNode();
@@ -34,11 +40,14 @@ function fail(message) {
 }
 
 function requireNode() {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major < 20 || (major === 20 && minor < 11)) {
-    fail(
-      `Node 20.11 or newer is needed, and this is ${process.versions.node}. Install a newer Node and try again.`,
-    );
+  const { node } = process.versions;
+  const [major, minor] = node.split(".").map(Number);
+  const newer = `Node 24 comes from https://nodejs.org, or from npm: npx -y node@24 toolchain/run.mjs ${command ?? "up"}`;
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+    fail(`Node 22 or 24 is needed, and this is ${node}. ${newer}`);
+  }
+  if (major < SUPPORTED_NODE && command === "up") {
+    process.stderr.write(`[!] Node ${node} gets no security fixes any more. ${newer}\n`);
   }
 }
 
@@ -146,11 +155,10 @@ function isAlive(pid) {
 }
 
 function runCommand() {
-  const script = join(project, "toolchain", `${command}.ts`);
+  const script = join(project, "toolchain", "commands", `${command}.ts`);
   if (!existsSync(script)) fail(`${script} is missing: this is not a whole copy of the project.`);
-  // The directory stays the caller's; tsx is found from here all the same.
-  const loader = import.meta.resolve("tsx");
-  const child = spawn(process.execPath, ["--import", loader, script, ...args], { stdio: "inherit" });
+  const program = join(project, "toolchain", "program.mjs");
+  const child = spawn(process.execPath, [program, command, ...args], { stdio: "inherit" });
   // A terminal sends Ctrl-C to the child as well, and a second one would make Pulumi stop at once.
   const onTerminal = process.stdin.isTTY || process.stdout.isTTY;
   process.on("SIGINT", () => onTerminal || child.kill("SIGINT"));

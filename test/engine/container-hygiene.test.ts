@@ -1,9 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { engineTraits, findEngine } from "../../components/engine.ts";
-import { collectFromContainer } from "../../scripts/run-in-container.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { findEngine } from "../../engine/find-engine.ts";
+import { collectFromContainer } from "../../engine/run-in-container.ts";
+import { engineTraits } from "../../engine/traits.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
+import { until } from "../support/until.ts";
 
 const HEALTHY_WITHIN_MS = 120_000;
 const SERVICES = ["db", "backend", "backup", "object-store"];
@@ -20,8 +20,11 @@ afterAll(() => stack?.remove());
 const container = (service: string) => stack.docker.getContainer(`${stack.prefix}-${service}`);
 
 it("every container is healthy soon after `up`, and none of what it says of its health differs", async () => {
-  for (const service of SERVICES)
-    expect([service, await health(container(service))]).toEqual([service, "healthy"]);
+  for (const service of SERVICES) {
+    const health = async () => (await container(service).inspect()).State.Health;
+    const patience = { withinMs: HEALTHY_WITHIN_MS, everyMs: 500 };
+    await until(`${service} is healthy`, health, found => found?.Status === "healthy", patience);
+  }
   await stack.requireNoChange();
 });
 
@@ -50,7 +53,7 @@ it("the kernel holds each container to its memory, as far as it can", async () =
   }
 });
 
-it("more memory for the database replaces no container", async () => {
+it("more memory for the database leaves its container running", async () => {
   const before = await stack.containerId("db");
   await stack.set("databaseMemoryMegabytes", "1536");
   await stack.up();
@@ -62,16 +65,6 @@ it("more memory for the database replaces no container", async () => {
 
 /** As linux/capability.h numbers them. */
 const BIT = { CHOWN: 0n, DAC_OVERRIDE: 1n, FOWNER: 3n, KILL: 5n, SETGID: 6n, SETUID: 7n };
-
-async function health(container: Docker.Container): Promise<string> {
-  const until = Date.now() + HEALTHY_WITHIN_MS;
-  for (;;) {
-    const { Health: found } = (await container.inspect()).State;
-    if (found?.Status === "healthy") return "healthy";
-    if (Date.now() > until) return `${found?.Status}: ${found?.Log.at(-1)?.Output}`;
-    await delay(500);
-  }
-}
 
 async function processOne(service: string) {
   const { stdout } = await collectFromContainer(container(service), ["cat", "/proc/1/status"]);

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { followWayOut } from "../support/follow-way-out.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { followWayOut } from "../support/stack/follow-way-out.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
 let folder: string;
@@ -28,7 +29,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Both must refuse, with one message, and leave everything as it is. */
+/** Both must refuse with the same message and change nothing. */
 async function refusal(): Promise<string> {
   const volumes = async () => (await stack.docker.listVolumes()).Volumes.map(({ Name: name }) => name).sort();
   const own = (names: string[]) => names.filter(name => name.startsWith(stack.prefix));
@@ -50,7 +51,7 @@ async function isWell() {
   await stack.requireNoChange();
 }
 
-/** As the state would be if the volume had been filled by another version of this program. */
+/** Makes the state as it would be if another version of this program had filled the volume. */
 async function writtenBy(majorVersion: string): Promise<void> {
   const { stdout } = await stack.pulumi("stack", "export");
   const { deployment, ...rest } = JSON.parse(stdout);
@@ -79,12 +80,27 @@ it("another prefix and database name: the way on moves the data, and leaves the 
   expect(old).toBe(`${stack.prefix}-postgres-data`);
 });
 
-it("another major version is refused in preview and up; the way on moves the data", async () => {
-  await writtenBy("15");
+it("another major version is refused in preview and up, with the way back and the command that moves the data", async () => {
+  await stack.set("postgresVersion", "17");
   const message = await refusal();
   expect(message).toContain(
-    "It was written by PostgreSQL 15; PostgreSQL 16, which this version of the stack runs",
+    "It was written by PostgreSQL 16; PostgreSQL 17, which budgie:postgresVersion names",
   );
-  await followWayOut(stack, message, "To move the data");
+  expect(message).toContain("npx budgie upgrade");
+  await followWayOut(stack, message, "Back to the data:");
+  await isWell();
+});
+
+it("an older one than the data's is refused, and an upgrade says that there is none to go back from", async () => {
+  await stack.set("postgresVersion", "17");
+  await writtenBy("18");
+  expect(await refusal()).toContain("npx budgie upgrade --undo");
+  await writtenBy("16");
+  await stack.set("postgresVersion", "16");
+  for (const args of [[], ["--undo"]]) {
+    const { code, all } = await stack.budgie(["upgrade", ...args, "--config-file", stack.configFile]);
+    expect(code, all).toBe(EXIT.notConfirmed);
+    expect(all).toContain("Nothing was changed.");
+  }
   await isWell();
 });

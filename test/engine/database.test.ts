@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { afterEach, expect, it } from "vitest";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
 
@@ -65,7 +65,7 @@ it("a volume that was swapped for another one stops `up`, with the two ways out"
   await stack.sql("CREATE TABLE ours AS SELECT 1");
   expect((await stack.budgie(["backup"])).code).toBe(0);
   await stack.destroy();
-  // What once happened to Budgie's owner: the volume is there under the right name, and its data is another's.
+  // This once happened to Budgie's owner: the volume has the right name, but another database's data.
   await stack.docker.getVolume(`${stack.prefix}-postgres-data`).remove();
 
   const refused = await stack.pulumi("up", "--yes", "--skip-preview");
@@ -78,7 +78,7 @@ it("a volume that was swapped for another one stops `up`, with the two ways out"
   expect(await stack.sql("SELECT count(*) FROM ours")).toBe("1");
 });
 
-/** Every command line that `ps` shows from now on, containers' included, several times a second. */
+/** Collects every command line that `ps` shows, those in containers included, several times a second. */
 function watchCommandLines(): { stop(): Promise<string> } {
   const seen = new Set<string>();
   let goOn = true;

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type Docker from "dockerode";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { engineClient, findEngine } from "../../components/engine.ts";
-import { toolchainEnvironment } from "../../toolchain/environment.ts";
-import { type PendingCreate, removeLeftovers } from "../../toolchain/leftovers.ts";
+import { engineClient } from "../../engine/client.ts";
+import { findEngine } from "../../engine/find-engine.ts";
+import { type PendingCreate, removeLeftovers } from "../../toolchain/commands/leftovers.ts";
+import { toolchainEnvironment } from "../../toolchain/machine/environment.ts";
 
 let docker: Docker;
 let pending: PendingCreate;

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import { startMinio } from "../support/minio.ts";
-import { startMoto } from "../support/moto.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { startMinio } from "../support/servers/minio.ts";
+import { startMoto } from "../support/servers/moto.ts";
+import { SLOW } from "../support/slow-lane.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 interface Store {
   settings: Record<string, string>;
@@ -42,6 +43,9 @@ const stores: Record<string, () => Promise<Store>> = {
   },
 };
 
+/** A second round takes a minute for each store, and would meet what only a first one leaves behind. */
+const ROUNDS = SLOW ? [1, 2] : [1];
+
 let stack: TestStack;
 let store: Store;
 
@@ -71,14 +75,14 @@ const remoteNames = async () =>
     .sort();
 
 describe.each(Object.keys(stores))("with %s for its backups", name => {
-  it("up, destroy, up, twice, is the same bucket with the same backups", async () => {
+  it(`up, destroy, up, ${ROUNDS.length} times, is the same bucket with the same backups`, async () => {
     await createStackWith(name);
     await stack.up();
     await stack.requireNoChange();
     await budgie("backup");
     let before = await remoteNames();
     expect(before).toHaveLength(1);
-    for (const _round of [1, 2]) {
+    for (const _round of ROUNDS) {
       // The gate of `destroy` takes one more.
       await stack.destroy();
       await stack.up();
@@ -102,7 +106,13 @@ it("from nothing but the bucket and its credentials the data comes back", async 
   await stack.loseEverything();
   await stack.up();
   expect(await stack.sql("SELECT to_regclass('kept') IS NULL")).toBe("t");
-  await budgie("restore", "latest", "--from", "s3", "--yes");
+  // The state was lost too, and with it the key by which the stack recognises its own backups.
+  const latest = await stack.budgie(["restore", "latest", "--from", "s3", "--yes"]);
+  const [name = ""] = (JSON.parse(await budgie("list", "--remote", "--json")) as { name: string }[]).map(
+    entry => entry.name,
+  );
+  expect(latest.all).toContain(`npx budgie restore ${name} --from s3`);
+  await budgie("restore", name, "--from", "s3", "--yes");
   expect(await stack.sql("SELECT count(*) FROM kept")).toBe("1000");
   await budgie("backup");
   await budgie("status");
@@ -118,7 +128,7 @@ it("a bucket that is another stack's is refused, and its owner named", async () 
     expect(refused.code).not.toBe(0);
     expect(refused.all).toContain(store.settings.bucket);
     expect(refused.all).toContain(stack.name);
-    expect(refused.all).toContain("pulumi config set budgie:bucket");
+    expect(refused.all).toContain("npm run pulumi -- config set budgie:bucket");
   } finally {
     await other.remove();
   }

@@ -4,15 +4,16 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { engineClient, findEngine } from "../../components/engine.ts";
-import { freePort } from "../support/free-port.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { engineClient } from "../../engine/client.ts";
+import { findEngine } from "../../engine/find-engine.ts";
+import { freePort } from "../support/servers/free-port.ts";
+import { startRegistry, type TestRegistry } from "../support/servers/registry.ts";
 
 let registry: TestRegistry;
 let docker: Docker;
 let folder: string;
 let image: string;
-/** As the engine was told when it pushed it. */
+/** As the engine was told at the push. */
 let digest: string;
 
 beforeAll(async () => {

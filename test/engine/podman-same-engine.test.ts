@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import { afterEach, expect, it } from "vitest";
-import { engineClient } from "../../components/engine.ts";
-import { startPodman, type TestPodman } from "../support/podman.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { engineClient } from "../../engine/client.ts";
+import { startPodman, type TestPodman } from "../support/servers/podman.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let engines: TestPodman[] = [];
 let stack: TestStack | undefined;
@@ -34,7 +34,7 @@ it("a stack of an ordinary user's Podman is refused on root's, and goes on untou
     expect(all).toContain("belongs to another container engine");
     expect(all).toContain(`its own: ${own.engine.host}`);
     expect(all).toContain(`found:   ${roots.engine.host}`);
-    expect(all).toContain(`pulumi config set budgie:engineHost ${own.engine.host}`);
+    expect(all).toContain(`npm run pulumi -- config set budgie:engineHost ${own.engine.host}`);
   }
   const elsewhere = engineClient(roots.engine.host);
   expect(await elsewhere.listContainers({ all: true })).toEqual([]);

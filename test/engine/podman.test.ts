@@ -2,10 +2,10 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Manifest } from "../../agent/manifest.ts";
-import { expectBackupBeforeDatabase, withEvents } from "../support/engine-events.ts";
-import { type PodmanKind, startPodman, type TestPodman } from "../support/podman.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { type PodmanKind, startPodman, type TestPodman } from "../support/servers/podman.ts";
+import { expectBackupBeforeDatabase, withEvents } from "../support/stack/engine-events.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
   let podman: TestPodman;
@@ -60,10 +60,19 @@ describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
       expect([file, uid, (mode & 0o777).toString(8)]).toEqual([file, podman.operator.uid, "600"]);
     }
 
+    const count = "SELECT 'ledgers: ' || count(*) FROM household";
+    expect(await budgie("psql", "--", "-Atc", count)).toContain("ledgers: 2");
+    expect(await budgie("at", "latest", "psql", "--", "-Atc", count)).toContain("ledgers: 2");
+    await budgie("restore", "latest", "--dry-run");
+    expect(await budgie("volume", "list")).toContain(`${stack.prefix}-postgres-data`);
+
     await stack.sql("DELETE FROM household");
     await budgie("restore", "latest", "--yes");
     expect(await ledgers()).toBe("food, rent");
     await budgie("restart");
+    expect(await ledgers()).toBe("food, rent");
+    await budgie("stop");
+    await budgie("start");
     expect(await ledgers()).toBe("food, rent");
 
     const before = await stack.containerId("db");
@@ -91,8 +100,8 @@ describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
 });
 
 /**
- * Runs the container's healthcheck now, as Podman's timers would: they need systemd, and without it a container is
- * `starting` for ever.
+ * Runs the container's healthcheck now, as Podman's timers would. They need systemd; without it a container stays `starting`
+ * for ever.
  */
 function healthcheck(host: string, container: string): Promise<string> {
   const path = `/v4.0.0/libpod/containers/${container}/healthcheck`;

@@ -1,9 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
-import type { Status } from "../../agent/status.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import type { Status } from "../../agent/status/status.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
+import { until } from "../support/until.ts";
 
 let stack: TestStack;
 
@@ -19,9 +19,12 @@ it("point in time is switched on, used and switched off, and the database's cont
   await stack.up();
   expect(await stack.containerId("db")).toBe(database);
   await stack.requireNoChange();
-  await until(({ pointInTime }) => pointInTime !== null && pointInTime.earliest !== null);
+  await statusUntil(
+    "a base backup",
+    ({ pointInTime }) => pointInTime !== null && pointInTime.earliest !== null,
+  );
   const kept = new Date().toISOString();
-  await until(({ pointInTime }) => (pointInTime?.latest ?? "") > kept);
+  await statusUntil("that moment", ({ pointInTime }) => (pointInTime?.latest ?? "") > kept);
   await stack.sql("DROP TABLE ours");
 
   const restored = await stack.budgie(["restore", "--at", kept, "--yes"]);
@@ -42,12 +45,7 @@ async function readStatus(): Promise<Status> {
   return JSON.parse((await stack.budgie(["status", "--json"])).stdout);
 }
 
-async function until(isSo: (status: Status) => boolean): Promise<void> {
-  for (let tries = 0; tries < 60; tries++) {
-    if (isSo(await readStatus())) return;
-    await delay(1000);
-  }
-  throw new Error(
-    `did not come: ${JSON.stringify(await readStatus(), null, 1)}\n${await stack.logs("backup")}`,
-  );
+async function statusUntil(what: string, isSo: (status: Status) => boolean): Promise<void> {
+  const log = () => stack.logs("backup");
+  await until(what, readStatus, isSo, { withinMs: 120_000, everyMs: 1000, log });
 }

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { previewEnvironment } from "../../toolchain/environment.ts";
-import { ownHome } from "../../toolchain/pulumi-home.ts";
+import { unsalted } from "../../toolchain/commands/stack-file.ts";
+import { cacheFolder } from "../../toolchain/machine/cache.ts";
+import { previewEnvironment } from "../../toolchain/machine/environment.ts";
+import { ownHome } from "../../toolchain/machine/pulumi-home.ts";
 
 /** What a clone does not have. */
 const NOT_COMMITTED = ["node_modules", ".git", ".build", ".pulumi-state", ".passphrase", "backups"];
@@ -16,7 +18,7 @@ let folder: string;
 let clone: string;
 let environment: NodeJS.ProcessEnv;
 
-/** A machine with this project's clone, Pulumi and Node on it, and nothing else: no engine, no credentials, no settings. */
+/** A machine with a clone of this project, Pulumi and Node, and nothing else: no engine, no credentials, no settings. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "budgie-preview-"));
   clone = join(folder, "clone");
@@ -32,7 +34,8 @@ beforeAll(async () => {
   environment = {
     ...withoutCredentials,
     HOME: home,
-    // Where the plugins are; the CLI would install the official ones into an empty home.
+    BUDGIE_CACHE: cacheFolder,
+    // The folder with the plugins: with an empty home the CLI would install the official ones.
     PULUMI_HOME: known.PULUMI_HOME ?? ownHome(),
     DOCKER_HOST: "unix:///nonexistent/engine.sock",
     PULUMI_CONFIG_PASSPHRASE: "of a test",
@@ -81,7 +84,7 @@ describe.each([
     expect(text).toMatch(new RegExp(`^## Preview of \`${stack}\`\n\n\\*\\*\\d+ created\\.\\*\\*\n`));
     for (const warning of warnings) expect(text).toContain(warning);
     expect(text).toContain("- The database's container is new.\n- No backup is needed.");
-    expect(await readFile(join(clone, `Pulumi.${stack}.yaml`), "utf8")).toBe(before);
+    expect(await readFile(join(clone, `Pulumi.${stack}.yaml`), "utf8")).toBe(unsalted(undefined, before));
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from "vitest";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
 
@@ -10,7 +10,7 @@ const succeeds = async (running: Promise<{ code: number; all: string }>) => {
   expect(code, all).toBe(0);
 };
 
-/** What the guide's table says that the data survives, in its words. */
+/** What the data survives, in the words of the guide's table. */
 const survived: [string, () => Promise<unknown>][] = [
   ["a restart", () => succeeds(stack.budgie(["restart"]))],
   [

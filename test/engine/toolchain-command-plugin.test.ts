@@ -1,8 +1,8 @@
-// The Command plugin under the real engine, whichever of the two it is here: what the gates rely on.
+// The Command plugin (official or stand-in) under the real engine: what the gates rely on.
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { pulumiProject, type TestProject } from "../support/pulumi-project.ts";
+import { pulumiProject, type TestProject } from "../support/stack/pulumi-project.ts";
 
 const program = `
 import * as pulumi from "@pulumi/pulumi";
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => project?.remove());
 
-/** The lines that the program's scripts left during one `pulumi up`, which need not succeed. */
+/** The lines that the program's scripts wrote during one `pulumi up`, whether it succeeds or not. */
 async function up(step: Record<string, string>) {
   const file = join(project.folder, "log");
   await rm(file, { force: true });

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Manifest } from "../../agent/manifest.ts";
-import { findEngine } from "../../components/engine.ts";
-import { createStack, type TestStack } from "../support/stack.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { findEngine } from "../../engine/find-engine.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 /** What a project folder has, whatever its program. */
 const SHARED = [".build", "agent", "backend", "components", "node_modules", "package.json"];

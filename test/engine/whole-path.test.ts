@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
-import { createStack, type TestStack } from "../support/stack.ts";
+import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
 
@@ -11,7 +11,7 @@ const api = async (path: string, options: { method?: string; body?: unknown; coo
   const response = await fetch(`${stack.url}/api${path}`, {
     method: options.method ?? (options.body ? "POST" : "GET"),
     headers: {
-      // A connection kept from before a restart would break under the next request.
+      // A connection kept open across a restart would fail the next request.
       connection: "close",
       ...(options.body ? { "content-type": "application/json" } : {}),
       ...(options.cookie ? { cookie: options.cookie } : {}),
@@ -28,7 +28,7 @@ const budgie = async (...args: string[]) => {
   return result.stdout;
 };
 
-/** Whom the API knows, as the operator of the old guide checks it: with the cookie that registering gave. */
+/** The user whom the API knows, checked as in the old guide: with the cookie from registering. */
 const whoIs = async (cookie: string) => (await api("/auth/check", { cookie })).body;
 
 it("a household's data outlives restarts, a bad change, destroy and up", async () => {

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { query as queryIn } from "../support/query.ts";
-import { makeTablespace, RICH_DATABASE } from "../support/rich-database.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { writeSigned } from "../support/agent/manifest-key.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { query as queryIn } from "../support/database/query.ts";
+import { makeTablespace, RICH_DATABASE } from "../support/database/rich.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 /** Older than every backup that these tests take, so that it is never the latest. */
 const TAMPERED = "budgie_20010101_000000";
@@ -18,12 +20,6 @@ describe("proving a backup by restoring it into a throw-away server", () => {
   let recorded: Manifest;
 
   const query = (text: string, database = "budgie_dev") => queryIn(postgres, database, text);
-
-  const takeBackup = async (...args: string[]): Promise<Manifest> => {
-    const { code, stdout, stderr } = await agent.run(["backup", "--json", ...args]);
-    expect(code, stderr).toBe(EXIT.done);
-    return JSON.parse(stdout);
-  };
 
   const outcomeOf = async (stem: string) =>
     JSON.parse(await readFile(join(agent.directory, `${stem}.drill.json`), "utf8"));
@@ -49,7 +45,7 @@ describe("proving a backup by restoring it into a throw-away server", () => {
     await query("ALTER DATABASE budgie_dev SET timezone TO 'Asia/Kathmandu'");
     await query("ALTER ROLE budgie_user SET bytea_output TO escape");
     agent = await startAgent(postgres, { database: "budgie_dev" });
-    recorded = await takeBackup();
+    recorded = await takeBackup(agent);
   });
 
   afterAll(async () => {
@@ -60,15 +56,13 @@ describe("proving a backup by restoring it into a throw-away server", () => {
   it("a good backup of everything that PostgreSQL can hold is good, and nothing is left of the drill", async () => {
     const { code, stdout, stderr } = await agent.run(["drill"]);
     expect(code, stdout + stderr).toBe(EXIT.done);
-    expect(stdout).toContain(
-      `${recorded.file} is proven: restored, dumped again, and every byte as recorded`,
-    );
+    expect(stdout).toContain(`${recorded.file} is proven: restored, and every row and object as recorded`);
     expect(await outcomeOf(recorded.file.replace(".sql", ""))).toMatchObject({ outcome: "good", why: null });
     expect(await leftovers()).toBe("");
   });
 
   it("a compressed one as well, and the outcome as JSON", async () => {
-    const { file, tables } = await takeBackup("--format", "sql.gz");
+    const { file, tables } = await takeBackup(agent, "--format", "sql.gz");
     const { code, stdout, stderr } = await agent.run(["drill", file, "--json"]);
     expect(code, stderr).toBe(EXIT.done);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -111,7 +105,7 @@ describe("proving a backup by restoring it into a throw-away server", () => {
         return flipped;
       };
 
-    /** Stores a changed copy; with `recomputed`, what the manifest says of the file's bytes is made to fit. */
+    /** Stores a changed copy. With `recomputed`, the manifest's sizes and checksums fit it. */
     const store = async (change: Change, recomputed: boolean, fields: Partial<Manifest> = {}) => {
       const dump = change(await readFile(join(agent.directory, recorded.file)));
       const sha256 = createHash("sha256").update(dump).digest("hex");
@@ -126,7 +120,7 @@ describe("proving a backup by restoring it into a throw-away server", () => {
       }
       await rm(join(agent.directory, `${TAMPERED}.drill.json`), { force: true });
       await writeFile(join(agent.directory, `${TAMPERED}.sql`), dump);
-      await writeFile(join(agent.directory, `${TAMPERED}.json`), JSON.stringify(manifest));
+      await writeSigned(join(agent.directory, `${TAMPERED}.json`), manifest);
     };
 
     const drillTampered = async () => {
@@ -202,14 +196,15 @@ describe("proving a backup by restoring it into a throw-away server", () => {
       const { code, said } = await drillTampered();
       expect(code, said).toBe(EXIT.unusableBackup);
       expect(said).toMatch(why);
+      // Even if PostgreSQL refuses it, and whatever its checksum says: the manifest's record of its tables shows the change.
       expect(await outcomeOf(TAMPERED)).toMatchObject({ outcome: "bad", why: expect.stringMatching(why) });
       expect(await leftovers()).toBe("");
     });
   });
 
   it("a bad backup counts for nothing any more, until a drill finds it good", async () => {
-    const good = await takeBackup();
-    const bad = await takeBackup();
+    const good = await takeBackup(agent);
+    const bad = await takeBackup(agent);
     const path = join(agent.directory, bad.file);
     const whole = await readFile(path);
     await writeFile(path, Buffer.from(whole.toString("latin1").replace("User7@", "Uses7@"), "latin1"));
@@ -230,6 +225,36 @@ describe("proving a backup by restoring it into a throw-away server", () => {
     await writeFile(path, whole);
     expect((await agent.run(["drill", bad.file])).code).toBe(EXIT.done);
     expect((await agent.run(["list"])).stdout).not.toMatch(new RegExp(`${bad.file}.*does not count`));
+  });
+
+  it("a backup that verify finds damaged counts for nothing any more, until its file is whole again", async () => {
+    const good = await takeBackup(agent);
+    const bad = await takeBackup(agent);
+    expect((await agent.run(["drill", bad.file])).code).toBe(EXIT.done);
+    const path = join(agent.directory, bad.file);
+    const whole = await readFile(path);
+    for (const damaged of [
+      Buffer.from(whole.toString("latin1").replace("User7@", "Uses7@"), "latin1"),
+      whole.subarray(0, whole.length - 100),
+    ]) {
+      await writeFile(path, damaged);
+      expect((await agent.run(["verify", "all"])).code).toBe(EXIT.unusableBackup);
+
+      const status = await agent.run(["status"]);
+      expect(status.code).toBe(EXIT.notFine);
+      expect(status.stdout).toMatch(
+        new RegExp(
+          `do not count as backups:.*${bad.file} \\(found damaged by verify on \\d|${bad.file} \\(\\d+ bytes, its manifest says`,
+        ),
+      );
+      expect((await agent.run(["verify"])).stdout).toContain(good.file);
+
+      await writeFile(path, whole);
+      expect((await agent.run(["verify", bad.file])).code).toBe(EXIT.done);
+      expect((await agent.run(["list"])).stdout).not.toMatch(new RegExp(`${bad.file}.*does not count`));
+    }
+    // It was proven, but that was before it was damaged: only another drill says so again.
+    expect(await readdir(agent.directory)).not.toContain(bad.file.replace(".sql", ".drill.json"));
   });
 
   it("a backup without a manifest is not drilled, because nothing is known to compare it with", async () => {

@@ -1,17 +1,14 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { isBackupName } from "../../agent/backup-name.ts";
-import { EXIT } from "../../agent/exit-codes.ts";
-import { readSchedule } from "../../agent/schedule.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { query } from "../support/query.ts";
-
-const MEMORY = ".schedule-test.json";
-const YEARLY = "0 2 1 1 *";
+import { isBackupName } from "../../agent/manifest/backup-name.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { readSchedule } from "../../shared/schedule.ts";
+import type { TestAgent } from "../support/agent/agent.ts";
+import { RUN_MEMORY, startAgentDueYearly, YEARLY } from "../support/agent/due-yearly.ts";
+import { query } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 describe("the first backup, as `pulumi up` asks for it", () => {
   let postgres: TestPostgres;
@@ -19,14 +16,7 @@ describe("the first backup, as `pulumi up` asks for it", () => {
 
   beforeEach(async () => {
     postgres = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
-    const directory = await mkdtemp(join(tmpdir(), "budgie-backups-"));
-    // Due once a year, and served: what is taken here is taken because it was asked for.
-    await writeFile(join(directory, MEMORY), JSON.stringify({ served: new Date(), failedAt: null }));
-    agent = await startAgent(postgres, {
-      directory,
-      database: "budgie_dev",
-      environment: { BUDGIE_BACKUP_SCHEDULE: YEARLY },
-    });
+    agent = await startAgentDueYearly(postgres);
     await query(postgres, "budgie_dev", "CREATE TABLE kept AS SELECT generate_series(1, 10) AS n");
   });
   afterEach(async () => {
@@ -42,7 +32,7 @@ describe("the first backup, as `pulumi up` asks for it", () => {
   };
 
   it("is taken and proven when there is none, once, however often and by however many it is asked for", async () => {
-    // A server that is slow to let one in: so some look while nothing is there, and get the lock when another one has taken it.
+    // The server is slow to accept connections. So some commands see no backup, and get the lock after another has taken one.
     await query(postgres, "budgie_dev", "ALTER SYSTEM SET post_auth_delay = '1s'");
     await query(postgres, "budgie_dev", "SELECT pg_reload_conf()");
     const answers = await Promise.all(
@@ -58,7 +48,7 @@ describe("the first backup, as `pulumi up` asks for it", () => {
         ),
       );
     }
-    const memory = JSON.parse(await readFile(join(agent.directory, MEMORY), "utf8"));
+    const memory = JSON.parse(await readFile(join(agent.directory, RUN_MEMORY), "utf8"));
     const due = readSchedule(YEARLY, "UTC").upTo(new Date());
     expect(memory.served, "the schedule knows that its run was served").toBe(due.toISOString());
   });

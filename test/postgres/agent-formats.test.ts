@@ -3,12 +3,13 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { query } from "../support/query.ts";
-import { makeTablespace, RICH_DATABASE } from "../support/rich-database.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { KILLED, startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { writeSigned } from "../support/agent/manifest-key.ts";
+import { query } from "../support/database/query.ts";
+import { makeTablespace, RICH_DATABASE } from "../support/database/rich.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 const FORMATS = ["sql.zst", "dump", "dir.tar"];
 /** Older than every backup that these tests take, so that it is never the latest. */
@@ -34,7 +35,7 @@ describe("backups in formats other than plain SQL", () => {
   const of = (format: string) => taken[format] as Manifest;
   const bytesOf = (format: string) => readFile(join(agent.directory, of(format).file));
 
-  /** Whatever a command has unpacked, and whatever a backup has written on its way. */
+  /** What a command unpacked, and what an unfinished backup wrote. */
   const leftovers = async () => [
     ...(await readdir(agent.directory)).filter(name => /partial|incoming/.test(name)),
     ...(await shell("ls -A /var/lib/postgresql/data")).split("\n").filter(Boolean),
@@ -103,7 +104,7 @@ describe("backups in formats other than plain SQL", () => {
       const line = guide.find(text => text.startsWith("createdb ") && text.split(" ").includes(example));
       expect(line, `the guide's line for ${example}`).toBeDefined();
       const typed = (line as string).replaceAll("budgie_dev", "by_hand").replace(example, of(format).file);
-      // Not every image has the program; then this machine's decompresses.
+      // Where the image lacks the program, this machine's decompresses.
       const hasZstd = (await agent.exec(["sh", "-c", "command -v zstd"])).code === 0;
       const plain = "decompressed-on-the-host";
       if (format === "sql.zst" && !hasZstd) {
@@ -130,21 +131,25 @@ describe("backups in formats other than plain SQL", () => {
         "directory, in a tar file of its own making",
         "pg_dump --format=directory --file=/tmp/d budgie_dev; tar -cf /backups/foreign.dump -C /tmp/d .; rm -r /tmp/d",
       ],
-    ])("%s: is restored, from a file and from standard input", async (_what, make) => {
+    ])("%s: is restored when it is trusted, from a file and from standard input", async (_what, make) => {
       await shell(make);
-      expect(await ok(["restore", "foreign.dump"])).toContain("Database restored. Tables: 7");
+      const restored = await ok(["restore", "foreign.dump", "--trust-file"]);
+      expect(restored).toContain("Database restored. Tables: 7");
       const bytes = await readFile(join(agent.directory, "foreign.dump"));
-      expect(await ok(["restore", "-"], bytes)).toContain("Database restored. Tables: 7");
+      expect(await ok(["restore", "-", "--trust-file"], bytes)).toContain("Database restored. Tables: 7");
       await shell("rm /backups/foreign.dump");
       expect(await leftovers()).toEqual([]);
     });
   });
 
-  describe("what cannot be trusted is refused before anything is touched", () => {
+  describe("what cannot be trusted is refused, and the database is as it was", () => {
+    const look =
+      "SELECT oid, (SELECT count(*)::int FROM pg_class) AS objects FROM pg_database WHERE datname = 'budgie_dev'";
     const refused = async (file: string) => {
+      const before = await query(postgres, "budgie_dev", look);
       const { code, stdout, stderr } = await agent.run(["restore", file]);
       expect(code, stdout + stderr).toBe(EXIT.unusableBackup);
-      expect(stdout).not.toContain("Step 1");
+      expect(await query(postgres, "budgie_dev", look)).toEqual(before);
       expect(stderr).not.toMatch(/\n\s+at /);
       expect(await leftovers()).toEqual([]);
       return stderr;
@@ -175,11 +180,6 @@ describe("backups in formats other than plain SQL", () => {
         dump => Buffer.concat([dump.subarray(0, 6), Buffer.from([99]), dump.subarray(7)]),
         /was made by a newer pg_dump than this server's \(archive version 1\.99\)/,
       ],
-      [
-        "an archive of another server",
-        dump => Buffer.from(dump.toString("latin1").replaceAll("16.14", "15.14"), "latin1"),
-        /is a dump of PostgreSQL 15\.14, and this server is 16/,
-      ],
     ])("%s", async (_what, change, says) => {
       await writeFile(join(agent.directory, "foreign.dump"), change(await bytesOf("dump")));
       expect(await refused("foreign.dump")).toMatch(says);
@@ -201,7 +201,7 @@ describe("backups in formats other than plain SQL", () => {
   });
 
   describe("a drill finds that an archive is not what was there", () => {
-    /** Another archive, of a database that differs, in the place of the recorded one, its checksums recomputed. */
+    /** Replaces the recorded archive by one of a different database, with the checksums recomputed. */
     const drillArchiveOf = async (change: string) => {
       await shell(
         `psql -q -d postgres -c 'CREATE DATABASE other' && psql -q -v ON_ERROR_STOP=1 -d other -f /backups/${of("sql").file}`,
@@ -219,7 +219,7 @@ describe("backups in formats other than plain SQL", () => {
         sha256,
         contentSha256: sha256,
       };
-      await writeFile(join(agent.directory, `${TAMPERED}.json`), JSON.stringify(manifest));
+      await writeSigned(join(agent.directory, `${TAMPERED}.json`), manifest);
       const { code, stdout, stderr } = await agent.run(["drill", `${TAMPERED}.dump`]);
       expect(code, stdout + stderr).toBe(EXIT.unusableBackup);
       await shell(`rm /backups/${TAMPERED}.*`);
@@ -262,7 +262,7 @@ describe("backups in formats other than plain SQL", () => {
   });
 
   describe("killed while it writes", () => {
-    // So much that a dump takes longer than it takes to kill one.
+    // Enough that a dump takes longer than killing it.
     beforeAll(() =>
       query(
         postgres,
@@ -275,7 +275,7 @@ describe("backups in formats other than plain SQL", () => {
     it.each(FORMATS)("a %s backup, the next one leaves nothing of it", async format => {
       const before = await readdir(agent.directory);
       const killed = await agent.killed(["backup", "--format", format], { afterText: "Backup file" });
-      expect(killed.code, killed.stdout).toBe(137);
+      expect(killed.code, killed.stdout).toBe(KILLED);
       const { file } = await backup(format);
       const added = (await readdir(agent.directory)).filter(name => !before.includes(name));
       const stem = file.split(".")[0];

@@ -2,21 +2,19 @@ import { createHash } from "node:crypto";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { query } from "../support/query.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { writeSigned } from "../support/agent/manifest-key.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { query } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 describe("the roles beside a backup", () => {
   let postgres: TestPostgres;
   let agent: TestAgent;
 
-  const backup = async (...args: string[]): Promise<Manifest> => {
-    const { code, stdout, stderr } = await agent.run(["backup", "--json", ...args]);
-    expect(code, stderr).toBe(EXIT.done);
-    return JSON.parse(stdout);
-  };
+  const backup = (...args: string[]) => takeBackup(agent, ...args);
   const local = (file: string) => join(agent.directory, file);
 
   beforeAll(async () => {
@@ -86,7 +84,7 @@ describe("the roles beside a backup", () => {
     expect(refused.stderr).toContain(`npx budgie psql < ./backups/${globals?.file} `);
     expect(refused.stderr).toContain(`CREATE ROLE "odd reader";`);
 
-    // What the line does, with the directory as the agent sees it.
+    // Runs what the line says, with the directory as the agent sees it.
     const made = await agent.exec(["sh", "-c", `psql -d budgie_dev < /backups/${globals?.file}`]);
     expect(made.code, made.stderr).toBe(0);
 
@@ -105,7 +103,7 @@ describe("the roles beside a backup", () => {
     const { file, globals } = await backup();
     const path = local(file.replace(".sql", ".json"));
     const { globals: _, ...earlier } = JSON.parse(await readFile(path, "utf8"));
-    await writeFile(path, JSON.stringify(earlier));
+    await writeSigned(path, earlier as Manifest);
     await rm(local(globals?.file ?? ""));
     expect((await agent.run(["list"])).stdout).not.toMatch(new RegExp(`${file}.*does not count`));
     expect((await agent.run(["verify", file])).code).toBe(EXIT.done);

@@ -1,10 +1,13 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { writeSigned } from "../support/agent/manifest-key.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { LIVE } from "../support/database/live.ts";
+import { query } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 describe("a backup that cannot be trusted is refused before anything is touched", () => {
   let postgres: TestPostgres;
@@ -13,26 +16,23 @@ describe("a backup that cannot be trusted is refused before anything is touched"
   let dump: Buffer;
 
   const databases = async () => {
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    const { rows } = await client.query(
+    const [row] = await query(
+      postgres,
+      LIVE,
       "SELECT (SELECT array_agg(oid || datname ORDER BY oid) FROM pg_database) AS databases, (SELECT count(*)::int FROM entries) AS entries",
     );
-    await client.end();
-    return rows[0];
+    return row;
   };
 
   beforeAll(async () => {
     postgres = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    await client.query(
+    await query(
+      postgres,
+      LIVE,
       "CREATE TABLE entries AS SELECT n AS id, 'note ' || n AS note FROM generate_series(1, 5000) n",
     );
-    await client.end();
     agent = await startAgent(postgres, { database: "budgie_dev" });
-    const { stdout } = await agent.run(["backup", "--json"]);
-    good = JSON.parse(stdout).file;
+    good = (await takeBackup(agent)).file;
     dump = await readFile(join(agent.directory, good));
   });
 
@@ -46,9 +46,6 @@ describe("a backup that cannot be trusted is refused before anything is touched"
     copy[at] = (copy[at] ?? 0) ^ 1;
     return copy;
   };
-  const withVersion = (bytes: Buffer, version: string) =>
-    Buffer.from(bytes.toString().replace(/(Dumped from database version) \S+/, `$1 ${version}`));
-
   /** What is wrong, how the file is made out of a good one, and what the operator reads. */
   const untrusted: [string, () => Buffer, RegExp][] = [
     ["cut off in the middle of a table", () => dump.subarray(0, dump.length / 2), /is cut off/],
@@ -58,11 +55,6 @@ describe("a backup that cannot be trusted is refused before anything is touched"
       /is cut off/,
     ],
     ["empty", () => Buffer.alloc(0), /is empty/],
-    [
-      "of another major version",
-      () => withVersion(dump, "15.8"),
-      /is a dump of PostgreSQL 15\.8, and this server is 16\./,
-    ],
     ["no dump at all", () => Buffer.from("hello"), /is not a pg_dump file/],
     [
       "a dump that connects to another database",
@@ -100,8 +92,7 @@ describe("a backup that cannot be trusted is refused before anything is touched"
   });
 
   it("a gzipped backup whose compression breaks off", async () => {
-    const { stdout } = await agent.run(["backup", "--json", "--format", "sql.gz"]);
-    const { file } = JSON.parse(stdout);
+    const { file } = await takeBackup(agent, "--format", "sql.gz");
     const path = join(agent.directory, file);
     const bytes = await readFile(path);
     await writeFile(path, bytes.subarray(0, bytes.length - 100));
@@ -146,12 +137,29 @@ describe("a backup that cannot be trusted is refused before anything is touched"
   it("a backup that needs a role which this server does not have", async () => {
     const manifestPath = join(agent.directory, good.replace(".sql", ".json"));
     const manifest = await readFile(manifestPath, "utf8");
-    await writeFile(manifestPath, JSON.stringify({ ...JSON.parse(manifest), roles: ["accountant"] }));
+    await writeSigned(manifestPath, { ...JSON.parse(manifest), roles: ["accountant"] });
     const { code, stderr } = await agent.run(["restore", good]);
     expect(code).toBe(EXIT.unusableBackup);
     expect(stderr).toContain('CREATE ROLE "accountant";');
     await writeFile(manifestPath, manifest);
   });
+
+  it.each(["PGPASSFILE", "BUDGIE_MANIFEST_KEY_FILE"])(
+    "a container that another tool made again is told, without the file that %s names",
+    async variable => {
+      for (const command of [["backup"], ["restore", good]]) {
+        const { code, stderr } = await agent.exec([
+          "env",
+          `${variable}=/nowhere`,
+          "budgie-agent",
+          ...command,
+        ]);
+        expect(code, stderr).toBe(EXIT.failed);
+        expect(stderr).toContain("secret files are missing (/nowhere)");
+        expect(stderr).toContain("Have the stack make it anew: npm run pulumi -- up");
+      }
+    },
+  );
 
   it("a whole dump that does not load leaves the database as it was and no candidate behind", async () => {
     const before = await databases();
@@ -173,9 +181,10 @@ describe("a database that is suddenly another one", () => {
       startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
     ]);
     const agent = await startAgent(first, { database: "budgie_dev" });
+    const { file } = await takeBackup(agent);
+    // Only now: at its start an agent clears away what its stack has left half-written in the directory.
     const other = await startAgent(second, { database: "budgie_dev", directory: agent.directory });
     try {
-      const { file } = JSON.parse((await agent.run(["backup", "--json"])).stdout);
       expect((await agent.run(["check-identity"])).code).toBe(EXIT.done);
 
       const refused = await other.run(["check-identity"]);

@@ -2,22 +2,17 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { query as queryIn } from "../support/query.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { query as queryIn } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 describe("backing up and restoring a household's ledger", () => {
   let postgres: TestPostgres;
   let agent: TestAgent;
 
   const query = (text: string, database = "budgie_dev") => queryIn(postgres, database, text);
-
-  const takeBackup = async (...args: string[]) => {
-    const { code, stdout, stderr } = await agent.run(["backup", "--json", ...args]);
-    expect(code, stderr).toBe(EXIT.done);
-    return JSON.parse(stdout);
-  };
 
   beforeAll(async () => {
     postgres = await startPostgres();
@@ -63,7 +58,7 @@ they are';
   });
 
   it("writes a file that only its owner can read, with a manifest of every table", async () => {
-    const manifest = await takeBackup();
+    const manifest = await takeBackup(agent);
     const { mode } = await stat(join(agent.directory, manifest.file));
     expect((mode & 0o777).toString(8)).toBe("600");
     const rows = Object.fromEntries(
@@ -79,7 +74,7 @@ they are';
   });
 
   it.each(["sql", "sql.gz"])("brings back exactly what was there from a %s backup", async format => {
-    const { file } = await takeBackup("--format", format);
+    const { file } = await takeBackup(agent, "--format", format);
     const before = await query("SELECT md5(string_agg(e::text, ',' ORDER BY e::text)) FROM entries e");
     await query(
       "DELETE FROM entries WHERE user_id = 7; UPDATE users SET email = 'x' || id; CREATE TABLE later (id int)",
@@ -105,13 +100,13 @@ they are';
              (SELECT array_agg(setting ORDER BY setting) FROM pg_db_role_setting s, unnest(setconfig) setting WHERE setdatabase = d.oid) AS settings
         FROM pg_database d WHERE datname = 'budgie_dev'`;
     const before = await query(properties);
-    const { file } = await takeBackup();
+    const { file } = await takeBackup(agent);
     expect((await agent.run(["restore", file])).code).toBe(EXIT.done);
     expect(await query(properties)).toEqual(before);
   });
 
   it("sets the old database aside and swaps it back with --undo", async () => {
-    const { file } = await takeBackup();
+    const { file } = await takeBackup(agent);
     await query("CREATE TABLE made_after_the_backup (id int)");
     expect((await agent.run(["restore", file])).code).toBe(EXIT.done);
     expect(await query("SELECT to_regclass('made_after_the_backup') AS t")).toEqual([{ t: null }]);
@@ -127,7 +122,7 @@ they are';
   });
 
   it("has the planner's statistics of a restored database at once", async () => {
-    const { file } = await takeBackup();
+    const { file } = await takeBackup(agent);
     expect((await agent.run(["restore", file])).code).toBe(EXIT.done);
     const known = await query(
       "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'public' ORDER BY 1",
@@ -143,7 +138,7 @@ they are';
       END $$;
       CREATE TABLE slow AS SELECT 1 AS n;
       CREATE INDEX ON slow (slow_to_analyze(n))`);
-    const { file } = await takeBackup();
+    const { file } = await takeBackup(agent);
     const { code, stderr } = await agent.run(["restore", file]);
     expect(code, stderr).toBe(EXIT.done);
     expect(await query("SELECT n FROM slow")).toEqual([{ n: 1 }]);
@@ -151,7 +146,7 @@ they are';
   });
 
   it("restores from standard input", async () => {
-    const { file } = await takeBackup();
+    const { file } = await takeBackup(agent);
     await query("DELETE FROM entries");
     const { code, stderr } = await agent.run(["restore", "-"], await readFile(join(agent.directory, file)));
     expect(code, stderr).toBe(EXIT.done);
@@ -160,7 +155,7 @@ they are';
   });
 
   it("restores a backup that was compressed by hand since", async () => {
-    const { file } = await takeBackup();
+    const { file } = await takeBackup(agent);
     await agent.exec(["gzip", `/backups/${file}`]);
     const verified = await agent.run(["verify", `${file}.gz`]);
     expect(verified.code, verified.stderr).toBe(EXIT.done);
@@ -181,7 +176,7 @@ they are';
   });
 
   it("says that all is well, and says so no longer when the last backup failed", async () => {
-    await takeBackup();
+    await takeBackup(agent);
     await agent.exec([
       "sh",
       "-c",
@@ -192,7 +187,7 @@ they are';
     expect(fine.stdout).toContain("Everything is as it should be");
 
     await writeFile(
-      join(agent.directory, ".last-run-test.json"),
+      join(agent.directory, ".last-backup-test.json"),
       JSON.stringify({
         operation: "backup",
         startedAt: new Date().toISOString(),

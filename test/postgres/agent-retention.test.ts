@@ -1,23 +1,23 @@
 import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { LastRun } from "../../agent/last-run.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import type { LastRun } from "../../agent/catalogue/last-run.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { writeSigned } from "../support/agent/manifest-key.ts";
+import { query as queryIn } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { type Patience, until } from "../support/until.ts";
 
-/** Asks until the answer is something; gives up after 90 seconds with what the agent said. */
-async function eventually<T>(agent: TestAgent, ask: () => Promise<T | null>): Promise<T> {
-  for (const end = Date.now() + 90_000; Date.now() < end; await delay(500)) {
-    const answer = await ask();
-    if (answer !== null) return answer;
-  }
-  const logs = await agent.container.logs({ stdout: true, stderr: true, follow: false });
-  throw new Error(`it did not come about; the agent said:\n${logs.toString()}`);
-}
+/** There is a run each minute. If one does not come, the agent's log says why. */
+const patienceWith = (agent: TestAgent): Patience => ({
+  withinMs: 90_000,
+  everyMs: 500,
+  log: async () => String(await agent.container.logs({ stdout: true, stderr: true, follow: false })),
+});
+const some = (found: readonly unknown[]) => found.length > 0;
 
 async function manifestsIn(directory: string): Promise<Manifest[]> {
   const names = (await readdir(directory)).filter(name => /^budgie_\d{8}_\d{6}\.json$/.test(name)).sort();
@@ -45,7 +45,7 @@ describe("backups that go and stay", () => {
       const from = source.file.replace("sql", ending);
       await copyFile(join(agent.directory, from), join(agent.directory, `${stem}.${ending}`));
     }
-    await writeFile(join(agent.directory, `${stem}.json`), JSON.stringify(manifest));
+    await writeSigned(join(agent.directory, `${stem}.json`), manifest);
     return `${stem}.sql`;
   };
 
@@ -106,15 +106,11 @@ describe("backups that are taken by themselves", () => {
   let postgres: TestPostgres;
   let agent: TestAgent;
 
-  const query = async (text: string, database = "postgres") => {
-    const client = new pg.Client({ connectionString: postgres.url(database) });
-    await client.connect();
-    await client.query(text).finally(() => client.end());
-  };
+  const query = (text: string, database = "postgres") => queryIn(postgres, database, text);
   const allowConnections = (allowed: boolean) =>
     query(`ALTER DATABASE budgie_dev WITH ALLOW_CONNECTIONS ${allowed}`);
   const lastRun = async (): Promise<LastRun> =>
-    JSON.parse(await readFile(join(agent.directory, ".last-run-test.json"), "utf8"));
+    JSON.parse(await readFile(join(agent.directory, ".last-backup-test.json"), "utf8"));
 
   beforeAll(async () => {
     postgres = await startPostgres();
@@ -133,22 +129,20 @@ describe("backups that are taken by themselves", () => {
 
   it("takes the first backup and proves it, goes on when the database was away, and ends when told to", async () => {
     // The schedule may have started before the test's passfile was there; the next minute then has the backup.
-    const first = await eventually(agent, async () => (await manifestsIn(agent.directory))[0] ?? null);
-    expect(first.reason).toBe("scheduled");
-    await eventually(agent, async () => {
-      const records = (await readdir(agent.directory)).filter(name => name.endsWith(".drill.json"));
-      return records.length > 0 ? records : null;
-    });
+    const patience = patienceWith(agent);
+    const taken = () => manifestsIn(agent.directory);
+    const [first] = await until("the first backup", taken, some, patience);
+    expect(first?.reason).toBe("scheduled");
+    const records = async () => (await readdir(agent.directory)).filter(name => name.endsWith(".drill.json"));
+    await until("its proof", records, some, patience);
     const { stdout } = await agent.run(["status", "--json"]);
     expect(JSON.parse(stdout).next.at).toMatch(/^\d{4}-.*:00\.000Z$/);
 
     await allowConnections(false);
-    await eventually(agent, async () => ((await lastRun()).outcome === "failed" ? "failed" : null));
+    await until("a run that fails", lastRun, ({ outcome }) => outcome === "failed", patience);
     await allowConnections(true);
-    const before = (await manifestsIn(agent.directory)).length;
-    await eventually(agent, async () =>
-      (await manifestsIn(agent.directory)).length > before ? "another" : null,
-    );
+    const before = (await taken()).length;
+    await until("another backup", taken, backups => backups.length > before, patience);
 
     await agent.container.stop({ t: 20 });
     expect((await agent.container.inspect()).State.ExitCode).toBe(EXIT.done);
@@ -168,14 +162,15 @@ describe("backups that are taken by themselves", () => {
     const partials = async () =>
       (await readdir(stopping.directory)).filter(name => name.startsWith(".partial-test-budgie_"));
     try {
-      await eventually(stopping, async () => ((await partials()).length > 0 ? "writing" : null));
+      const patience = patienceWith(stopping);
+      await until("a backup that is being written", partials, some, patience);
       await stopping.container.stop({ t: 20 });
       expect((await stopping.container.inspect()).State.ExitCode).toBe(EXIT.done);
       expect(await partials()).toEqual([]);
       expect(await manifestsIn(stopping.directory)).toEqual([]);
       await holder.end();
       await stopping.container.start();
-      await eventually(stopping, async () => (await manifestsIn(stopping.directory))[0] ?? null);
+      await until("the backup", () => manifestsIn(stopping.directory), some, patience);
     } finally {
       await holder.end().catch(() => undefined);
       await stopping.stop();

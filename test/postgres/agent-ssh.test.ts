@@ -1,33 +1,35 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { manifestName } from "../../agent/backup-name.ts";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { encryptedKeys } from "../../agent/object-key.ts";
-import { fingerprint, parseHostKey } from "../../agent/ssh-host-key.ts";
-import { makeAgeKey } from "../support/age-program.ts";
+import { manifestName } from "../../agent/manifest/backup-name.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { fingerprint, parseHostKey } from "../../agent/ssh/host-key.ts";
+import { encryptedKeys } from "../../agent/store/object-key.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { makeAgeKey } from "../support/agent/age-program.ts";
+import { KILLED } from "../support/agent/agent.ts";
+import { keepAState } from "../support/agent/kept-state.ts";
 import {
   partialBytes,
   type Sender,
   type Sent,
   startSender,
   type Target,
-} from "../support/agent-that-sends-by-ssh.ts";
-import { startSshd, type TestSshd } from "../support/sshd.ts";
-import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+} from "../support/agent/ssh-sender.ts";
+import { startTcpProxy, type TcpProxy } from "../support/faults/tcp-proxy.ts";
+import { startSshd, type TestSshd } from "../support/servers/sshd.ts";
+import { itSlowly } from "../support/slow-lane.ts";
+import { until } from "../support/until.ts";
 
 const MB = 1024 * 1024;
-const KILLED = 137;
 
 let sender: Sender;
 let server: TestSshd;
 let target: Target;
 
-/** A folder on the server that is not there yet. */
+/** A folder on the server that does not exist yet. */
 let folders = 0;
 const newTarget = (of: TestSshd): Target => ({ ...of, folder: join(of.folder, `copies ${++folders}`) });
 
@@ -40,7 +42,7 @@ const namesOf = ({ file, globals }: Manifest) => [
 const pathThere = (name: string) => join(target.folder, name);
 const pathHere = (name: string) => join(sender.agent.directory, name);
 
-/** These and nothing else are there, the same as here, byte for byte. */
+/** Exactly these are there, byte for byte as here. */
 const expectWholeThere = async (...backups: Manifest[]) => {
   expect(await namesThere()).toEqual(backups.flatMap(namesOf).sort());
   for (const { file, sha256 } of backups) {
@@ -55,13 +57,16 @@ const expectNoFinalName = async () => {
 };
 const expectCode = (sent: Sent, code: number) => expect(sent.code, sent.stdout + sent.stderr).toBe(code);
 
-const untilPartialHolds = async (bytes: number) => {
-  const giveUpAt = Date.now() + 60_000;
-  while ((await partialBytes(target.folder)) < bytes) {
-    if (Date.now() > giveUpAt) throw new Error(`${bytes} bytes never arrived in ${target.folder}`);
-    await sleep(5);
-  }
-};
+const untilPartialHolds = (bytes: number) =>
+  until(
+    `${bytes} bytes in ${target.folder}`,
+    () => partialBytes(target.folder),
+    there => there >= bytes,
+    {
+      withinMs: 60_000,
+      everyMs: 5,
+    },
+  );
 
 beforeAll(async () => {
   sender = await startSender();
@@ -107,6 +112,21 @@ describe.each([
     expectCode(second, EXIT.done);
     expect(second.sent).toEqual([]);
     expect(await footprint()).toEqual(before);
+  });
+
+  it("come with the stack's state, once, under a name that no backup has", async () => {
+    const { state } = await keepAState(sender.agent);
+    const backup = await sender.backup();
+    for (const time of ["first", "second"]) {
+      const { code, stderr } = await sender.push(target);
+      expect(code, `${time}: ${stderr}`).toBe(EXIT.done);
+      const states = (await namesThere()).filter(name => name.startsWith("state_"));
+      expect(states, time).toHaveLength(1);
+      expect(JSON.parse(await readFile(pathThere(states[0] ?? ""), "utf8")).state).toEqual(state);
+      expect(await namesThere()).toEqual([...namesOf(backup), ...states].sort());
+    }
+    const sent = await sender.send(target);
+    expect(sent).toMatchObject({ code: EXIT.done, sent: [], missing: [] });
   });
 
   it("encrypted to an age key, are whole, opened by age itself, and not sent twice", async () => {
@@ -306,7 +326,7 @@ describe("copying over ssh", () => {
     expect(sent.stderr).toContain(`mkdir -p '${target.folder}'`);
   });
 
-  it("keeps memory flat for half a gigabyte", async () => {
+  itSlowly("keeps memory flat for half a gigabyte", async () => {
     const backup = await sender.plant(500 * MB);
     const startedAt = Date.now();
     const sent = await sender.send(target);

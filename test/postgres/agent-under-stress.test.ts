@@ -1,12 +1,17 @@
 import { readdir } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { makeEntries } from "../support/database/entries.ts";
+import { LIVE } from "../support/database/live.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { until } from "../support/until.ts";
 
 const MB = 1024 * 1024;
+/** What is waited for is soon over. */
+const AT_ONCE = { everyMs: 20 };
 
 describe("the backup agent when something gives way", () => {
   let postgres: TestPostgres;
@@ -14,7 +19,7 @@ describe("the backup agent when something gives way", () => {
 
   const connect = async () => {
     const client = new pg.Client({
-      connectionString: postgres.url("budgie_dev"),
+      connectionString: postgres.url(LIVE),
       connectionTimeoutMillis: 5000,
       query_timeout: 5000,
     });
@@ -24,19 +29,15 @@ describe("the backup agent when something gives way", () => {
   };
 
   beforeAll(async () => {
-    postgres = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
-    const client = await connect();
-    await client.query(
-      "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 500000) n",
-    );
-    await client.end();
+    postgres = await startPostgres({ env: { POSTGRES_DB: LIVE } });
+    await makeEntries(postgres, 500_000);
   });
 
   afterEach(() => agent.stop());
   afterAll(() => postgres?.stop());
 
   it("the disk of the backups is full: refused before it starts, with nothing written", async () => {
-    agent = await startAgent(postgres, { database: "budgie_dev", tmpfsBytes: 32 * MB });
+    agent = await startAgent(postgres, { database: LIVE, tmpfsBytes: 32 * MB });
     const { code, stderr } = await agent.run(["backup"]);
     expect(code).toBe(EXIT.noSpace);
     expect(stderr).toMatch(/Not enough space in \.\/backups: 64 MB are needed/);
@@ -44,7 +45,7 @@ describe("the backup agent when something gives way", () => {
   });
 
   it("the disk fills up during a backup: stopped while the database still has room, nothing left under a final name", async () => {
-    agent = await startAgent(postgres, { database: "budgie_dev", tmpfsBytes: 90 * MB });
+    agent = await startAgent(postgres, { database: LIVE, tmpfsBytes: 90 * MB });
     const { code, stderr } = await agent.run(["backup"]);
     expect(code, stderr).toBe(EXIT.noSpace);
     expect(stderr).toMatch(/Stopped because only \d+ MB are left/);
@@ -54,15 +55,16 @@ describe("the backup agent when something gives way", () => {
   });
 
   it("the database goes away in the middle of a backup: an error, and no file", async () => {
-    agent = await startAgent(postgres, { database: "budgie_dev" });
+    agent = await startAgent(postgres, { database: LIVE });
     const running = agent.run(["backup"]);
     const client = await connect();
-    await until(async () => {
-      const { rowCount } = await client.query(
-        "SELECT FROM pg_stat_activity WHERE application_name = 'budgie dump'",
-      );
-      return rowCount === 1;
-    });
+    const dumping = "SELECT FROM pg_stat_activity WHERE application_name = 'budgie dump'";
+    await until(
+      "the dump's session",
+      async () => (await client.query(dumping)).rowCount,
+      sessions => sessions === 1,
+      AT_ONCE,
+    );
     await client.end();
     await postgres.container.kill();
     const { code, stderr } = await running;
@@ -74,22 +76,25 @@ describe("the backup agent when something gives way", () => {
   });
 
   it("the safety backup breaks off while a restore loads: the restore ends too, and the database is as it was", async () => {
-    agent = await startAgent(postgres, { database: "budgie_dev" });
-    const { file } = JSON.parse((await agent.run(["backup", "--json"])).stdout);
+    agent = await startAgent(postgres, { database: LIVE });
+    const { file } = await takeBackup(agent);
     const client = await connect();
     await client.query("INSERT INTO entries VALUES (-1, 'after the backup')");
 
     const running = agent.run(["restore", file]);
-    await until(async () => {
-      const { rowCount } = await client.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'budgie dump' AND datname = 'budgie_dev'",
-      );
-      return rowCount === 1;
-    });
+    const breakOff =
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'budgie dump' AND datname = 'budgie_dev'";
+    await until(
+      "the safety backup's session",
+      async () => (await client.query(breakOff)).rowCount,
+      sessions => sessions === 1,
+      AT_ONCE,
+    );
 
     const { code, stderr } = await running;
-    expect(code, stderr).toBe(EXIT.failed);
-    expect(stderr).toContain("pg_dump of budgie_dev failed");
+    expect(code, stderr).toBe(EXIT.notConfirmed);
+    expect(stderr).toContain("What is there cannot be saved first: pg_dump of budgie_dev failed");
+    expect(stderr).toContain(`npx budgie restore ${file} --without-safety-backup`);
     expect((await client.query("SELECT FROM entries WHERE id = -1")).rowCount).toBe(1);
     const { rows: databases } = await client.query(
       "SELECT datname FROM pg_database WHERE datname LIKE 'budgie%'",
@@ -101,8 +106,8 @@ describe("the backup agent when something gives way", () => {
   });
 
   it("six clients that reconnect all the time do not hold off a restore, and none of them sees half of it", async () => {
-    agent = await startAgent(postgres, { database: "budgie_dev" });
-    const { file } = JSON.parse((await agent.run(["backup", "--json"])).stdout);
+    agent = await startAgent(postgres, { database: LIVE });
+    const { file } = await takeBackup(agent);
     const first = await connect();
     await first.query("INSERT INTO entries VALUES (0, 'after the backup')");
     await first.end();
@@ -122,18 +127,15 @@ describe("the backup agent when something gives way", () => {
     };
     const clients = Array.from({ length: 6 }, client);
     const { code, stderr } = await agent.run(["restore", file]);
-    if (code === EXIT.done) await until(async () => seen.has(0));
+    if (code === EXIT.done)
+      await until(
+        "a client of the restored database",
+        () => [...seen],
+        counts => counts.includes(0),
+      );
     goOn = false;
     await Promise.all(clients);
     expect(code, stderr).toBe(EXIT.done);
     expect([...seen].sort()).toEqual([0, 1]);
   });
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = Date.now() + 30_000;
-  while (!(await holds())) {
-    if (Date.now() > giveUpAt) throw new Error("what the test waited for did not come within 30 seconds");
-    await delay(20);
-  }
-}

@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BackendBundle, bundleBackend, type TestBackend } from "../support/backend.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { query as sqlIn } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { until } from "../support/until.ts";
 
 const PASSWORD = "canary-of-ann";
 const SECRET = "canary-secret-of-the-session";
@@ -34,7 +35,7 @@ const environment = (database = "budgie_dev") => ({
   SESSION_SECRET: SECRET,
 });
 
-/** Somebody with a browser: keeps the session cookie. */
+/** A visitor with a browser, which keeps the session cookie. */
 class Visitor {
   cookie = "";
   constructor(readonly server: () => TestBackend = () => backend) {}
@@ -68,15 +69,8 @@ async function registered(): Promise<Visitor & { email: string }> {
   return visitor;
 }
 
-async function sql(database: string, text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
-  const client = new pg.Client({ connectionString: postgres.url(database) });
-  client.on("error", () => {});
-  await client.connect();
-  try {
-    return (await client.query(text, values)).rows;
-  } finally {
-    await client.end();
-  }
+function sql(database: string, text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
+  return sqlIn(postgres, database, text, values);
 }
 
 async function inDatabaseContainer(script: string): Promise<void> {
@@ -92,12 +86,15 @@ async function inDatabaseContainer(script: string): Promise<void> {
   expect((await exec.inspect()).ExitCode).toBe(0);
 }
 
-async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`Not within 30 s: ${what}.\n${backend.output()}`);
-    await sleep(50);
-  }
+const withOutput = { log: () => backend.output() };
+
+async function untilHealthy(what: string, visitor: Visitor): Promise<void> {
+  await until(
+    what,
+    () => visitor.get("/health"),
+    ({ status }) => status === 200,
+    withOutput,
+  );
 }
 
 describe("signing in", () => {
@@ -280,7 +277,7 @@ describe("when the database goes away", () => {
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
 
     await postgres.container.start();
-    await until("health 200 again", async () => (await ann.get("/health")).status === 200);
+    await untilHealthy("health 200 again", ann);
     expect((await ann.get("/api/ledgers")).body).toEqual({ ledgers: [] });
     expect(backend.process.exitCode).toBeNull();
   });
@@ -294,7 +291,7 @@ describe("when the database goes away", () => {
     await postgres.container.unpause();
     expect(status).toBe(503);
     expect(took).toBeLessThan(5000);
-    await until("health 200 again", async () => (await ann.get("/health")).status === 200);
+    await untilHealthy("health 200 again", ann);
   });
 
   it("sessions ended by the administrator are not noticed by readers", async () => {
@@ -333,7 +330,12 @@ describe("when the database goes away", () => {
     try {
       await swapByRename();
       swapped = true;
-      await until("a hundred reads after the swap", () => names.length > 100);
+      await until(
+        "a hundred reads after the swap",
+        () => names.length,
+        reads => reads > 100,
+        withOutput,
+      );
     } finally {
       stop = true;
       await Promise.all(load);
@@ -347,8 +349,8 @@ describe("when the database goes away", () => {
 });
 
 /**
- * Both renames in one transaction. While the first one waits for the sessions of its database to end, its lock already holds
- * newcomers off, so ending the sessions from outside at that moment lets it through.
+ * Does both renames in one transaction. While the first waits for its database's sessions to end, its lock already keeps new
+ * ones out. So it succeeds once the sessions are ended from outside.
  */
 async function swapByRename(): Promise<void> {
   const client = new pg.Client({ connectionString: postgres.url("postgres") });
@@ -358,10 +360,15 @@ async function swapByRename(): Promise<void> {
   const renaming = client.query("ALTER DATABASE budgie_dev RENAME TO budgie_dev_before").then(() => {
     renamed = true;
   });
-  await until("the rename", async () => {
-    await endSessions();
-    return renamed;
-  });
+  await until(
+    "the rename",
+    async () => {
+      await endSessions();
+      return renamed;
+    },
+    done => done,
+    withOutput,
+  );
   await renaming;
   await client.query("ALTER DATABASE candidate RENAME TO budgie_dev");
   await client.query("COMMIT");
@@ -382,7 +389,8 @@ describe("starting", () => {
     const load = Array.from({ length: 6 }, async () => {
       while (!stopping) await ann.post("/api/ledgers", { name: "load" }).catch(() => {});
     });
-    await until("the load runs", async () => (await ann.get("/api/ledgers")).body.ledgers.length > 50);
+    const ledgers = async () => (await ann.get("/api/ledgers")).body.ledgers.length;
+    await until("the load runs", ledgers, count => count > 50, withOutput);
     const closed = backend.stop();
     stopping = true;
     expect(await closed).toBe(0);
@@ -398,11 +406,11 @@ describe("starting", () => {
   it("before the database waits for it", async () => {
     await postgres.container.stop();
     const early = await bundle.start(environment());
-    await until("it waits", () => early.output().includes("waiting for the database"));
+    await until("it waits", early.output, output => output.includes("waiting for the database"));
     await postgres.container.start();
     await early.ready();
     expect(await early.stop()).toBe(0);
-    await until("the first backend is back", async () => (await new Visitor().get("/health")).status === 200);
+    await untilHealthy("the first backend is back", new Visitor());
   });
 
   it("several at once on an empty database migrates it once", async () => {
@@ -426,6 +434,37 @@ describe("starting", () => {
     expect(refused.output()).toMatch(/^budgie-backend: .*tables that another backend made.*\n$/m);
     const tables = await sql("foreign_tables", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
     expect(tables).toEqual([{ tablename: "users" }]);
+  });
+
+  it("with a migration that fails ends at once, with one line, and keeps nothing of it", async () => {
+    await sql("postgres", "CREATE DATABASE unfit");
+    const was = await bundle.start(environment("unfit"));
+    await was.ready();
+    expect(await was.stop()).toBe(0);
+    const later = await bundleBackend([
+      { name: "0003-notes", sql: "ALTER TABLE users ADD note text" },
+      {
+        name: "0004-unfit",
+        sql: "CREATE TABLE half (id int); INSERT INTO half VALUES (1); ALTER TABLE half ADD CHECK (id > 1)",
+      },
+    ]);
+    try {
+      const startedAt = Date.now();
+      const refused = await later.start(environment("unfit"));
+      expect(await refused.ended).toBe(1);
+      expect(refused.output()).toMatch(
+        /^budgie-backend: .* the migration 0004-unfit failed, and nothing of it was kept: check constraint "half_id_check" .* is violated by some row$/m,
+      );
+      expect(refused.output()).not.toContain("waiting for the database");
+      expect(Date.now() - startedAt).toBeLessThan(45_000);
+    } finally {
+      await later.remove();
+    }
+    const tables = await sql("unfit", "SELECT to_regclass('half') IS NULL AS gone");
+    expect(tables).toEqual([{ gone: true }]);
+    const older = await bundle.start(environment("unfit"));
+    expect(await older.ended).toBe(1);
+    expect(older.output()).toContain("migrated by a newer backend (0003-notes)");
   });
 
   it("on a database that a newer backend migrated is refused", async () => {

@@ -2,14 +2,22 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Status } from "../../agent/status.ts";
-import { SLOT } from "../../agent/wal-server.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { committedRows, ledgerIds, startLedgerLoad, type WrittenRow } from "../support/ledger-load.ts";
-import { letReceive, queryOnce } from "../support/point-in-time.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { recoverByHand } from "../support/recover-by-hand.ts";
+import type { Status } from "../../agent/status/status.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { SLOT } from "../../shared/replication-slot.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { startReceivableServer } from "../support/agent/point-in-time.ts";
+import { recoverByHand } from "../support/agent/recover-by-hand.ts";
+import {
+  committedRows,
+  ledgerIds,
+  startLedgerLoad,
+  type WrittenRow,
+} from "../support/database/ledger-load.ts";
+import { LIVE } from "../support/database/live.ts";
+import { query } from "../support/database/query.ts";
+import type { TestPostgres } from "../support/servers/postgres.ts";
+import { until } from "../support/until.ts";
 
 const PHASE_MS = 10_000;
 
@@ -25,31 +33,23 @@ describe("going back to a moment", () => {
   const chains = async () =>
     (await readdir(join(agent.directory, "point-in-time", "test"))).filter(name => name.includes("_")).sort();
 
-  /** Asks until it is so; fails with what the agent has to say. */
-  const until = async (what: string, isSo: (status: Status) => boolean): Promise<Status> => {
-    for (let tries = 0; tries < 150; tries++) {
-      const now = await status();
-      if (isSo(now)) return now;
-      await delay(400);
-    }
-    const log = await agent.container.logs({ stdout: true, stderr: true, tail: 30 });
-    throw new Error(`${what} did not come: ${JSON.stringify(await status(), null, 1)}\n${log}`);
-  };
+  const sql = (text: string, values: unknown[] = []) => query(postgres, LIVE, text, values);
+  const statusUntil = (what: string, isSo: (status: Status) => boolean) =>
+    until(what, status, isSo, {
+      withinMs: 120_000,
+      everyMs: 400,
+      log: async () => String(await agent.container.logs({ stdout: true, stderr: true, tail: 30 })),
+    });
   const restoreAt = (at: number) => agent.run(["restore", "--at", new Date(at).toISOString(), "--json"]);
   const wholeSecond = (at: number) => Math.round(at / 1000) * 1000;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
-    await queryOnce(postgres, "ALTER SYSTEM SET track_commit_timestamp = on", [], "postgres");
-    await postgres.container.restart();
-    await postgres.ready();
-    await queryOnce(postgres, "CREATE DATABASE budgie_dev", [], "postgres");
-    await letReceive(postgres);
+    postgres = await startReceivableServer();
     agent = await startAgent(postgres, {
-      database: "budgie_dev",
+      database: LIVE,
       environment: { BUDGIE_POINT_IN_TIME: "true" },
     });
-    await until("the first base backup", ({ pointInTime }) => pointInTime?.earliest !== null);
+    await statusUntil("the first base backup", ({ pointInTime }) => pointInTime?.earliest !== null);
 
     const load = await startLedgerLoad(postgres);
     const startedAt = Date.now();
@@ -57,7 +57,7 @@ describe("going back to a moment", () => {
     await agent.container.kill();
     await delay(PHASE_MS);
     await agent.container.start();
-    await until("the receiver", ({ pointInTime }) => pointInTime?.receiving === true);
+    await statusUntil("the receiver", ({ pointInTime }) => pointInTime?.receiving === true);
     const backAt = Date.now();
     await delay(PHASE_MS / 2);
     await load.stop();
@@ -72,7 +72,7 @@ describe("going back to a moment", () => {
   });
 
   it("status says from when to when, and how far the receiver is behind", async () => {
-    const { pointInTime } = await until(
+    const { pointInTime } = await statusUntil(
       "a receiver without a lag",
       ({ pointInTime }) => pointInTime?.slotLagBytes === 0,
     );
@@ -121,7 +121,7 @@ describe("going back to a moment", () => {
   it("a moment since which nothing was written is the newest state", async () => {
     const before = await ledgerIds(postgres);
     const now = Date.now();
-    await until("that moment", ({ pointInTime }) => Date.parse(pointInTime?.latest ?? "") >= now);
+    await statusUntil("that moment", ({ pointInTime }) => Date.parse(pointInTime?.latest ?? "") >= now);
     const { code, stderr } = await restoreAt(now);
     expect(code, stderr).toBe(EXIT.done);
     expect(await ledgerIds(postgres)).toEqual(before);
@@ -143,8 +143,8 @@ describe("going back to a moment", () => {
 
   it("a corrupt segment ends the recovery, and the database is as it was", async () => {
     const before = await ledgerIds(postgres);
-    await queryOnce(postgres, "INSERT INTO ledger VALUES (1000001, 'segment'), (1000002, 'segment')");
-    await queryOnce(postgres, "SELECT pg_switch_wal()");
+    await sql("INSERT INTO ledger VALUES (1000001, 'segment'), (1000002, 'segment')");
+    await sql("SELECT pg_switch_wal()");
     const [chain = ""] = await chains();
     const folder = join(agent.directory, "point-in-time", "test", chain, "wal");
     const [, first = ""] = (await readdir(folder)).filter(name => name.endsWith(".gz")).sort();
@@ -167,24 +167,21 @@ describe("going back to a moment", () => {
     const [old = ""] = await chains();
     await agent.container.kill();
     const removed = `SELECT pg_drop_replication_slot('${SLOT}')`;
-    for (let tries = 0; ; tries++) {
-      const failure = await queryOnce(postgres, removed).then(
+    const remove = () =>
+      sql(removed).then(
         () => null,
         (error: Error) => error,
       );
-      if (failure === null) break;
-      if (tries > 100) throw failure;
-      await delay(100);
-    }
+    await until("the slot removed", remove, failure => failure === null, { everyMs: 100 });
     for (let id = 2_000_001; id < 2_000_005; id++) {
-      await queryOnce(postgres, "INSERT INTO ledger VALUES ($1, 'lost')", [id]);
-      await queryOnce(postgres, "SELECT pg_switch_wal()");
-      await queryOnce(postgres, "CHECKPOINT");
+      await sql("INSERT INTO ledger VALUES ($1, 'lost')", [id]);
+      await sql("SELECT pg_switch_wal()");
+      await sql("CHECKPOINT");
     }
     await agent.container.start();
     const red = await agent.run(["status"]);
     expect(red.code).toBe(EXIT.notFine);
-    const { pointInTime, problems } = await until(
+    const { pointInTime, problems } = await statusUntil(
       "the new chain",
       ({ pointInTime }) => (pointInTime?.gaps.length ?? 0) === 1 && pointInTime?.receiving === true,
     );

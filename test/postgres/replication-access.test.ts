@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { SLOT } from "../../agent/wal-server.ts";
-import { allowReplication, withdrawReplication } from "../../components/replication-access.ts";
-import { collectFromContainer } from "../../scripts/run-in-container.ts";
-import { psqlOverSocket, queryOnce } from "../support/point-in-time.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { collectFromContainer } from "../../engine/run-in-container.ts";
+import { allowReplication, withdrawReplication } from "../../shared/replication-access.ts";
+import { SLOT } from "../../shared/replication-slot.ts";
+import { psqlOverSocket } from "../support/agent/point-in-time.ts";
+import { query } from "../support/database/query.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 describe("switching point in time on and off in the server's own rules", () => {
   let postgres: TestPostgres;
   const rules = async () => {
-    const [row] = await queryOnce<{ rules: string; bound: string; errors: number }>(
+    const [row] = await query<{ rules: string; bound: string; errors: number }>(
       postgres,
+      "postgres",
       `SELECT pg_read_file(current_setting('hba_file')) AS rules,
               current_setting('max_slot_wal_keep_size') AS bound,
               (SELECT count(*)::int FROM pg_hba_file_rules WHERE error IS NOT NULL) AS errors`,
-      [],
-      "postgres",
     );
     return row;
   };
@@ -39,16 +39,16 @@ describe("switching point in time on and off in the server's own rules", () => {
     ]);
     expect(owner.stdout.trim()).toBe("1");
 
-    await queryOnce(postgres, "SELECT pg_create_physical_replication_slot($1, true)", [SLOT], "postgres");
+    await query(postgres, "postgres", "SELECT pg_create_physical_replication_slot($1, true)", [SLOT]);
     await psqlOverSocket(postgres, withdrawReplication());
     expect(await rules()).toEqual(before);
-    const slots = await queryOnce(postgres, "SELECT FROM pg_replication_slots", [], "postgres");
+    const slots = await query(postgres, "postgres", "SELECT FROM pg_replication_slots");
     expect(slots).toEqual([]);
   });
 
   it("leaves a bound of the operator's own alone", async () => {
-    await queryOnce(postgres, "ALTER SYSTEM SET max_slot_wal_keep_size = '4GB'", [], "postgres");
-    await queryOnce(postgres, "SELECT pg_reload_conf()", [], "postgres");
+    await query(postgres, "postgres", "ALTER SYSTEM SET max_slot_wal_keep_size = '4GB'");
+    await query(postgres, "postgres", "SELECT pg_reload_conf()");
     await psqlOverSocket(postgres, allowReplication("budgie_user"));
     expect((await rules())?.bound).toBe("4GB");
     await psqlOverSocket(postgres, withdrawReplication());

@@ -1,16 +1,24 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { encryptedKeys } from "../../agent/object-key.ts";
-import { type AgeKey, makeAgeKey } from "../support/age-program.ts";
-import { type AgentStore, type CommandResult, startAgent, type TestAgent } from "../support/agent.ts";
-import { makeBucket, type TestBucket } from "../support/bucket.ts";
-import { makeLargeBackup } from "../support/large-backup.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { query } from "../support/query.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { encryptedKeys } from "../../agent/store/object-key.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { type AgeKey, makeAgeKey } from "../support/agent/age-program.ts";
+import {
+  type AgentStore,
+  type CommandResult,
+  KILLED,
+  startAgent,
+  type TestAgent,
+} from "../support/agent/agent.ts";
+import { makeBucket, type TestBucket } from "../support/agent/bucket.ts";
+import { makeLargeBackup } from "../support/agent/large-backup.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { query } from "../support/database/query.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 
 const MB = 1024 * 1024;
 
@@ -19,16 +27,12 @@ describe("copies that are encrypted before they leave the machine", () => {
   let postgres: TestPostgres;
   let bucket: TestBucket;
   let store: AgentStore;
-  /** The agent, one without recipients on another machine, and the keys: the operator's, a second one's, and a stranger's. */
+  /** The agent, and one without recipients on another machine. The keys are an operator's, another one's and a stranger's. */
   let agent: TestAgent;
   let elsewhere: TestAgent;
   let [mine, second, stranger]: AgeKey[] = [];
 
-  const backup = async (...args: string[]): Promise<Manifest> => {
-    const { code, stdout, stderr } = await agent.run(["backup", "--json", ...args]);
-    expect(code, stderr).toBe(EXIT.done);
-    return JSON.parse(stdout);
-  };
+  const backup = (...args: string[]) => takeBackup(agent, ...args);
   const here = async (manifest: Manifest) => readFile(join(agent.directory, manifest.file));
   const keysOf = (manifest: Manifest) => encryptedKeys("test/", manifest);
   /** A command of the other machine's agent, with credentials that may read, and a private key. */
@@ -56,7 +60,7 @@ describe("copies that are encrypted before they leave the machine", () => {
       "CREATE TABLE secret_savings AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 1000) n",
     );
     bucket = await makeBucket(minio);
-    store = { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer };
+    store = bucket.store;
     const recipients = `${mine.recipient} ${second.recipient}`;
     const environment = { BUDGIE_BACKUP_RECIPIENTS: recipients };
     agent = await startAgent(postgres, { database: "budgie_dev", store, environment });
@@ -232,24 +236,27 @@ describe("copies that are encrypted before they leave the machine", () => {
     expect(await bucket.keys()).toContain(`${offsite?.key}.age`);
   });
 
-  it("a large one is sent in parts with flat memory, and a kill on the way leaves nothing that counts", async () => {
-    const small = await backup();
-    await bucket.empty();
-    const dump = join(agent.directory, small.file);
-    const name = await makeLargeBackup(dump, agent.directory, 150 * MB);
-    await agent.exec(["sh", "-c", `rm /backups/${small.file.replace(".sql", "")}.*`]);
-    const killed = await agent.killed(["push"], { afterMs: 1000 });
-    expect(killed.code).toBe(137);
-    expect((await bucket.keys()).filter(key => key.endsWith(".json.age"))).toEqual([]);
-    const script = `budgie-agent push & pid=$!; peak=0
+  itSlowly(
+    "a large one is sent in parts with flat memory, and a kill on the way leaves nothing that counts",
+    async () => {
+      const small = await backup();
+      await bucket.empty();
+      const dump = join(agent.directory, small.file);
+      const name = await makeLargeBackup(dump, agent.directory, 150 * MB);
+      await agent.exec(["sh", "-c", `rm /backups/${small.file.replace(".sql", "")}.*`]);
+      const killed = await agent.killed(["push"], { afterMs: 1000 });
+      expect(killed.code).toBe(KILLED);
+      expect((await bucket.keys()).filter(key => key.endsWith(".json.age"))).toEqual([]);
+      const script = `budgie-agent push & pid=$!; peak=0
       while kill -0 $pid 2>/dev/null; do now=$(grep VmHWM /proc/$pid/status 2>/dev/null | tr -dc 0-9); peak=\${now:-$peak}; sleep 0.1; done
       wait $pid && echo peak $peak`;
-    const sent = await agent.exec(["sh", "-c", script]);
-    expect(sent.code, sent.stderr).toBe(0);
-    const peak = Number(/peak (\d+)/.exec(sent.stdout)?.[1]) / 1024;
-    expect(peak, `MB at most while sending 150 MB: ${peak}`).toBeLessThan(300);
-    expect(await bucket.unfinishedUploads()).toBeLessThan(2);
-    await ok(["pull", name]);
-    expect((await elsewhere.run(["verify", name])).stdout).toContain("all as recorded");
-  });
+      const sent = await agent.exec(["sh", "-c", script]);
+      expect(sent.code, sent.stderr).toBe(0);
+      const peak = Number(/peak (\d+)/.exec(sent.stdout)?.[1]) / 1024;
+      expect(peak, `MB at most while sending 150 MB: ${peak}`).toBeLessThan(300);
+      expect(await bucket.unfinishedUploads()).toBeLessThan(2);
+      await ok(["pull", name]);
+      expect((await elsewhere.run(["verify", name])).stdout).toContain("all as recorded");
+    },
+  );
 });

@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import { copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { type CommandResult, startAgent, type TestAgent } from "../support/agent.ts";
-import { makeBucket, type TestBucket } from "../support/bucket.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { type FaultyStore, startFaultyStore } from "../support/s3-faults.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { type CommandResult, KILLED, startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { makeBucket, type TestBucket } from "../support/agent/bucket.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { makeEntries } from "../support/database/entries.ts";
+import { LIVE } from "../support/database/live.ts";
+import { type FaultyStore, startFaultyStore } from "../support/faults/s3-faults.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
-/** What the engine says of a command that SIGKILL ended. */
-const KILLED = 137;
 const MB = 1024 * 1024;
 const PART = /^PUT .*partNumber=2/;
 const COMPLETE = /^POST .*uploadId=/;
@@ -28,21 +28,16 @@ describe("the object store fails while backups are sent there or fetched", () =>
   /** A backup of three parts, taken once. */
   let taken: TestAgent;
   let manifest: Manifest;
-  /** What takes half a minute and longer, begun at once. */
+  /** What takes half a minute or longer is started at once. */
   let slow: { sending: Promise<CommandResult>; fetching: Promise<CommandResult>; stop(): Promise<void> };
 
-  const startAgentOf = async (of: TestBucket, through: FaultyStore) => {
-    const { bucket: name, writer } = of;
-    return startAgent(postgres, {
-      database: "budgie_dev",
-      store: { kind: "local", endpoint: through.endpoint, bucket: name, writer },
-    });
-  };
+  const startAgentOf = (of: TestBucket, through: FaultyStore) =>
+    startAgent(postgres, { database: LIVE, store: { ...of.store, endpoint: through.endpoint } });
   const plant = async (on: TestAgent) => {
     for (const name of [".sql", ".globals.sql", ".json"].map(ending => manifest.file.replace(".sql", ending)))
       await copyFile(join(taken.directory, name), join(on.directory, name));
   };
-  /** Whatever happened: here all is as it was, nothing there counts, and the next run sends what is missing. */
+  /** Whatever happened: the backup here is unchanged, nothing there counts, and the next run sends what is missing. */
   const requireRecovery = async () => {
     expect((await bucket.keys()).filter(key => key.endsWith(".json"))).toEqual([]);
     expect((await agent.run(["verify"])).code).toBe(EXIT.done);
@@ -64,18 +59,10 @@ describe("the object store fails while backups are sent there or fetched", () =>
   };
 
   beforeAll(async () => {
-    [minio, postgres] = await Promise.all([
-      startMinio(),
-      startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
-    ]);
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    await client.query(
-      "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 190000) n",
-    );
-    await client.end();
-    taken = await startAgent(postgres, { database: "budgie_dev" });
-    manifest = JSON.parse((await taken.run(["backup", "--json"])).stdout);
+    [minio, postgres] = await Promise.all([startMinio(), startPostgres({ env: { POSTGRES_DB: LIVE } })]);
+    await makeEntries(postgres, 190_000);
+    taken = await startAgent(postgres, { database: LIVE });
+    manifest = await takeBackup(taken);
     expect(manifest.bytes).toBeGreaterThan(17 * MB);
     faults = await startFaultyStore(minio.endpoint);
     bucket = await makeBucket(minio);

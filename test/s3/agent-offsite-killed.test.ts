@@ -2,19 +2,19 @@ import { createHash } from "node:crypto";
 import { copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { type KillMoment, startAgent, type TestAgent } from "../support/agent.ts";
-import { makeBucket, type TestBucket } from "../support/bucket.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { type FaultyStore, startFaultyStore } from "../support/s3-faults.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { KILLED, type KillMoment, startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { makeBucket, type TestBucket } from "../support/agent/bucket.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { makeEntries } from "../support/database/entries.ts";
+import { LIVE } from "../support/database/live.ts";
+import { type FaultyStore, startFaultyStore } from "../support/faults/s3-faults.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 const MB = 1024 * 1024;
-/** What the engine says of a command that SIGKILL ended. */
-const KILLED = 137;
 
 describe("the agent is killed (-9) while it sends or fetches a copy", () => {
   let minio: TestMinio;
@@ -26,20 +26,8 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
   let taken: TestAgent;
   let manifest: Manifest;
 
-  const storeOf = () => ({
-    kind: "local" as const,
-    endpoint: faults.endpoint,
-    bucket: bucket.bucket,
-    writer: bucket.writer,
-  });
-  const query = async (text: string) => {
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    await client.query(text);
-    await client.end();
-  };
   const names = () => ["sql", "globals.sql", "json"].map(ending => manifest.file.replace(/sql$/, ending));
-  /** In the bucket every manifest has its dump, whole. Here every dump under a backup's name is whole. */
+  /** In the bucket every manifest has its whole dump. Here every dump under a backup's name is whole. */
   const requireNothingHalf = async () => {
     for (const key of (await bucket.keys()).filter(name => name.endsWith(".json"))) {
       const { sha256 } = JSON.parse(await bucket.text(key));
@@ -60,18 +48,16 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
   };
 
   beforeAll(async () => {
-    [minio, postgres] = await Promise.all([
-      startMinio(),
-      startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
-    ]);
-    await query(
-      "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 190000) n",
-    );
-    taken = await startAgent(postgres, { database: "budgie_dev" });
-    manifest = JSON.parse((await taken.run(["backup", "--json"])).stdout);
+    [minio, postgres] = await Promise.all([startMinio(), startPostgres({ env: { POSTGRES_DB: LIVE } })]);
+    await makeEntries(postgres, 190_000);
+    taken = await startAgent(postgres, { database: LIVE });
+    manifest = await takeBackup(taken);
     faults = await startFaultyStore(minio.endpoint);
     bucket = await makeBucket(minio);
-    agent = await startAgent(postgres, { database: "budgie_dev", store: storeOf() });
+    agent = await startAgent(postgres, {
+      database: LIVE,
+      store: { ...bucket.store, endpoint: faults.endpoint },
+    });
   });
 
   beforeEach(async () => {
@@ -135,7 +121,7 @@ describe("the agent is killed (-9) while it sends or fetches a copy", () => {
     await requireAllSent();
     await agent.exec(["sh", "-c", "rm /backups/budgie_*"]);
     const reader = await agent.keepReader(bucket.reader);
-    // The rest stays away, or a fast pull is over before it is killed.
+    // The rest is held back, or a fast pull would end before it is killed.
     if ("whenPartialHolds" in moment) void faults.disturb(/^GET .*\.sql\b/, { stallAnswerAfter: 12 * MB });
     const killed = await agent.killed(["pull", "latest", "--reader", reader], moment);
     faults.heal();
@@ -158,26 +144,18 @@ describe("the disk of the backups while a copy is fetched", () => {
 
   const start = (tmpfsBytes: number) =>
     startAgent(postgres, {
-      database: "budgie_dev",
+      database: LIVE,
       tmpfsBytes,
-      store: { kind: "local", endpoint: faults.endpoint, bucket: bucket.bucket, writer: bucket.writer },
+      store: { ...bucket.store, endpoint: faults.endpoint },
     });
 
   beforeAll(async () => {
-    [minio, postgres] = await Promise.all([
-      startMinio(),
-      startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
-    ]);
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    await client.query(
-      "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 300000) n",
-    );
-    await client.end();
+    [minio, postgres] = await Promise.all([startMinio(), startPostgres({ env: { POSTGRES_DB: LIVE } })]);
+    await makeEntries(postgres, 300_000);
     faults = await startFaultyStore(minio.endpoint);
     bucket = await makeBucket(minio);
     agent = await start(400 * MB);
-    expect((await agent.run(["backup"])).code).toBe(EXIT.done);
+    await takeBackup(agent);
     await agent.stop();
   });
 

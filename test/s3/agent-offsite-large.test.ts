@@ -1,20 +1,23 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { makeBucket, type TestBucket } from "../support/bucket.ts";
-import { makeLargeBackup } from "../support/large-backup.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { makeBucket, type TestBucket } from "../support/agent/bucket.ts";
+import { makeLargeBackup } from "../support/agent/large-backup.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { makeEntries } from "../support/database/entries.ts";
+import { LIVE } from "../support/database/live.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { describeSlowly } from "../support/slow-lane.ts";
 
 const MB = 1024 * 1024;
 /** Whatever the size of a backup. */
 const MOST_MEMORY_MB = 200;
 
-describe("a backup of 2 GB", () => {
+describeSlowly("a backup of 2 GB", () => {
   let minio: TestMinio;
   let postgres: TestPostgres;
   let bucket: TestBucket;
@@ -22,23 +25,12 @@ describe("a backup of 2 GB", () => {
   let file: string;
 
   beforeAll(async () => {
-    [minio, postgres] = await Promise.all([
-      startMinio(),
-      startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
-    ]);
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    await client.query(
-      "CREATE TABLE entries AS SELECT n AS id, repeat(md5(n::text), 3) AS note FROM generate_series(1, 80000) n",
-    );
-    await client.end();
-    const taker = await startAgent(postgres, { database: "budgie_dev" });
-    const { file: small } = JSON.parse((await taker.run(["backup", "--json"])).stdout);
+    [minio, postgres] = await Promise.all([startMinio(), startPostgres({ env: { POSTGRES_DB: LIVE } })]);
+    await makeEntries(postgres, 80_000);
+    const taker = await startAgent(postgres, { database: LIVE });
+    const { file: small } = await takeBackup(taker);
     bucket = await makeBucket(minio);
-    agent = await startAgent(postgres, {
-      database: "budgie_dev",
-      store: { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer },
-    });
+    agent = await startAgent(postgres, { database: LIVE, store: bucket.store });
     file = await makeLargeBackup(join(taker.directory, small), agent.directory, 2048 * MB);
     await taker.stop();
   });
@@ -65,7 +57,7 @@ describe("a backup of 2 GB", () => {
     );
   });
 
-  /** Runs a command of the agent; its peak memory is the most that the kernel had counted while it ran. */
+  /** Runs a command of the agent. Its peak memory is the kernel's own count (VmHWM). */
   const withPeakMemory = async (command: string) => {
     const script = `
       budgie-agent ${command} > /dev/null & pid=$!; peak=0

@@ -1,56 +1,43 @@
+import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Manifest } from "../../agent/manifest.ts";
-import { type AgentStore, startAgent, type TestAgent } from "../support/agent.ts";
-import { makeBucket, type TestBucket } from "../support/bucket.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { makeBucket, type TestBucket } from "../support/agent/bucket.ts";
+import { keepAState } from "../support/agent/kept-state.ts";
+import { writeSigned } from "../support/agent/manifest-key.ts";
+import { takeBackup } from "../support/agent/take-backup.ts";
+import { makeEntries } from "../support/database/entries.ts";
+import { LIVE } from "../support/database/live.ts";
+import { query as queryIn } from "../support/database/query.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 
 describe("copies of the backups in an object store", () => {
   let minio: TestMinio;
   let postgres: TestPostgres;
   let bucket: TestBucket;
-  let store: AgentStore;
   let agent: TestAgent;
 
-  const query = async (text: string) => {
-    const client = new pg.Client({ connectionString: postgres.url("budgie_dev") });
-    await client.connect();
-    try {
-      return (await client.query(text)).rows;
-    } finally {
-      await client.end();
-    }
-  };
-  const backup = async (on = agent): Promise<Manifest> => {
-    const { code, stdout, stderr } = await on.run(["backup", "--json"]);
-    expect(code, stderr).toBe(EXIT.done);
-    return JSON.parse(stdout);
-  };
+  const query = (text: string) => queryIn(postgres, LIVE, text);
+  const backup = (on = agent) => takeBackup(on);
   const local = (file: string) => join(agent.directory, file);
   const manifestHere = async (file: string): Promise<Manifest> =>
     JSON.parse(await readFile(local(file.replace(/\.sql$/, ".json")), "utf8"));
   const rewrite = async (file: string, change: Partial<Manifest>) => {
     const manifest = { ...(await manifestHere(file)), ...change };
-    await writeFile(local(file.replace(/\.sql$/, ".json")), JSON.stringify(manifest));
+    await writeSigned(local(file.replace(/\.sql$/, ".json")), manifest);
   };
   const asReader = (...args: string[]) => agent.runAsReader(args, bucket.reader);
-  const anotherMachine = () => startAgent(postgres, { database: "budgie_dev", store });
+  const anotherMachine = () => startAgent(postgres, { database: LIVE, store: bucket.store });
 
   beforeAll(async () => {
-    [minio, postgres] = await Promise.all([
-      startMinio(),
-      startPostgres({ env: { POSTGRES_DB: "budgie_dev" } }),
-    ]);
-    await query(
-      "CREATE TABLE entries AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 1000) n",
-    );
+    [minio, postgres] = await Promise.all([startMinio(), startPostgres({ env: { POSTGRES_DB: LIVE } })]);
+    await makeEntries(postgres, 1000, 1);
     bucket = await makeBucket(minio);
-    store = { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer };
-    agent = await startAgent(postgres, { database: "budgie_dev", store });
+    agent = await startAgent(postgres, { database: LIVE, store: bucket.store });
   });
 
   beforeEach(async () => {
@@ -90,6 +77,21 @@ describe("copies of the backups in an object store", () => {
     expect(await bucket.versions(offsite?.key ?? "")).toBe(1);
   });
 
+  it("the stack's state goes to the bucket once, under a name of its own, and passes for no backup", async () => {
+    const state = await keepAState(agent);
+    const { file } = await backup();
+    const stateKeys = async () => (await bucket.keys()).filter(key => key.includes("state"));
+    const [key = "", ...more] = await stateKeys();
+    expect(more).toEqual([]);
+    expect(key).toMatch(/^test\/state\/state_\d{8}T\d{6}Z-[0-9a-f]{12}\.json$/);
+    expect(JSON.parse(await bucket.text(key))).toEqual(state);
+    expect((await agent.run(["push"])).code).toBe(EXIT.done);
+    expect(await stateKeys()).toEqual([key]);
+    const listed = JSON.parse((await asReader("list", "--remote", "--json")).stdout) as { name: string }[];
+    expect(listed.map(({ name }) => name)).toEqual([file]);
+    expect((await agent.run(["status"])).stdout).not.toContain("state_");
+  });
+
   it("everything that was lost here comes back from the bucket, through the same door", async () => {
     const { file } = await backup();
     await query("INSERT INTO entries VALUES (0, 'after the backup')");
@@ -98,7 +100,7 @@ describe("copies of the backups in an object store", () => {
     expect(restored.code, restored.stderr).toBe(EXIT.done);
     expect(JSON.parse(restored.stdout)).toMatchObject({ source: file, rows: 1000 });
     expect(await query("SELECT count(*)::int AS n FROM entries")).toEqual([{ n: 1000 }]);
-    // Pinned, so that no prune takes an old one that somebody has just asked for.
+    // Pinned, so that no prune removes an old backup that was just asked for.
     expect(await readdir(other.directory)).toEqual(
       expect.arrayContaining([file, file.replace(".sql", ".pin")]),
     );
@@ -130,7 +132,7 @@ describe("copies of the backups in an object store", () => {
     });
     expect((await readdir(agent.directory)).filter(name => /\d\.sql$|drill\.json$/.test(name))).toEqual([]);
 
-    // Of the same length: only the bytes tell.
+    // The length is the same: only the bytes differ.
     const dump = await bucket.text(key);
     await bucket.put(key, dump.replace(/^1\t/m, "2\t"));
     const bad = await asReader("drill", "latest", "--from", "s3");
@@ -202,6 +204,68 @@ describe("copies of the backups in an object store", () => {
     expect(verified.code).toBe(EXIT.unusableBackup);
     expect(verified.stdout).toContain("all as recorded");
     expect(verified.stdout).toContain("no manifest: it was not sent to its end");
+  });
+
+  it("a manifest in the bucket that this stack did not write speaks for nothing, and its backup is fetched as what it is", async () => {
+    const { file, offsite } = await backup();
+    const key = offsite?.key ?? "";
+    const manifestKey = key.replace(".sql", ".json");
+    const manifest: Manifest = JSON.parse(await bucket.text(manifestKey));
+    const dump = (await bucket.text(key)).replace(/^7\t.*$/m, "7\tforged");
+    const sha256 = createHash("sha256").update(dump).digest("hex");
+    const bytes = Buffer.byteLength(dump);
+    const forgedKey = key.replace(/-[0-9a-f]{12}/, `-${sha256.slice(0, 12)}`);
+    const forged = { ...manifest, bytes, sha256, contentBytes: bytes, contentSha256: sha256, globals: null };
+    await bucket.empty();
+    await agent.clear();
+    await bucket.put(forgedKey, dump);
+    await bucket.put(forgedKey.replace(".sql", ".json"), JSON.stringify(forged));
+    const flaw = "its manifest was changed since this stack's agent wrote it";
+
+    expect((await asReader("list", "--remote")).stdout).toContain(`does not count: ${flaw}`);
+    const verified = await asReader("verify", "--remote", file, "--json");
+    expect(verified.code).toBe(EXIT.unusableBackup);
+    expect(JSON.parse(verified.stdout)).toEqual([
+      { name: file, good: false, why: expect.stringContaining("was not written by this stack's agent") },
+    ]);
+    const drilled = await asReader("drill", file, "--from", "s3");
+    expect(drilled.code).toBe(EXIT.unusableBackup);
+    expect(drilled.stderr).toContain(`${forgedKey} is not drilled`);
+    expect((await asReader("restore", "latest", "--from", "s3")).code).toBe(EXIT.unusableBackup);
+    const pulled = await asReader("pull", file);
+    expect(pulled.code, pulled.stderr).toBe(EXIT.done);
+    const [here] = JSON.parse((await agent.run(["list", "--json"])).stdout);
+    expect(here).toMatchObject({ name: file, flaw, authentic: false });
+    const { problems } = JSON.parse((await agent.run(["status", "--json"])).stdout);
+    expect(problems.join()).toContain(`${file} (${flaw})`);
+    expect(problems.join()).not.toContain("The last drill");
+  });
+
+  it("a manifest that was damaged here is put right by `pull`, and never signed as it is", async () => {
+    const { file } = await backup();
+    const damaged = { ...(await manifestHere(file)), reason: "scheduled" };
+    await writeFile(local(file.replace(".sql", ".json")), JSON.stringify(damaged));
+    const flawOf = async () => JSON.parse((await agent.run(["list", "--json"])).stdout)[0].flaw;
+    expect((await asReader("push")).code).toBe(EXIT.done);
+    expect(await flawOf()).toContain("was changed since");
+    expect((await asReader("pull", file)).code).toBe(EXIT.done);
+    expect(await flawOf()).toBeNull();
+    expect((await manifestHere(file)).reason).toBe("manual");
+  });
+
+  it("with the key of before lost, `latest` is refused and names what is there, which its name restores", async () => {
+    const { file } = await backup();
+    const manifestKey = "the stack's next key, and long enough";
+    const other = await startAgent(postgres, { database: "budgie_dev", store: bucket.store, manifestKey });
+    try {
+      const latest = await other.runAsReader(["restore", "latest", "--from", "s3"], bucket.reader);
+      expect(latest.code).toBe(EXIT.unusableBackup);
+      expect(latest.stderr).toContain(`npx budgie restore ${file} --from s3`);
+      const named = await other.runAsReader(["restore", file, "--from", "s3"], bucket.reader);
+      expect(named.code, named.stderr).toBe(EXIT.done);
+    } finally {
+      await other.stop();
+    }
   });
 
   it("`verify --remote` finds bytes that have changed in the bucket", async () => {
@@ -314,14 +378,21 @@ describe("copies of the backups in an object store", () => {
 
   it("`latest` from the bucket is never the empty database that a fresh machine backed up since", async () => {
     const { file, systemIdentifier } = await backup();
-    const fresh = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
-    const other = await startAgent(fresh, { database: "budgie_dev", store });
+    const fresh = await startPostgres({ env: { POSTGRES_DB: LIVE } });
+    const other = await startAgent(fresh, { database: "budgie_dev", store: bucket.store });
     const empty = await backup(other);
     expect(empty.systemIdentifier).not.toBe(systemIdentifier);
     const { code, stderr } = await other.runAsReader(["restore", "latest", "--from", "s3"], bucket.reader);
-    expect(code).toBe(EXIT.anotherDatabase);
-    expect(stderr).toContain(`${empty.file} holds 0 rows, and ${file}, of another database before it, 1000`);
+    expect(code).toBe(EXIT.notConfirmed);
+    expect(stderr).toMatch(
+      new RegExp(`${file}, of another server .* holds 1000 rows; .*, ${empty.file}, holds 0\\.`),
+    );
     expect(stderr).toContain(`npx budgie restore ${file} --from s3`);
+    const chosen = await other.runAsReader(["choose", "--from", "s3"], bucket.reader);
+    expect(JSON.parse(chosen.stdout)).toMatchObject({
+      source: empty.offsite?.key,
+      decision: { next: expect.stringContaining("--allow-older") },
+    });
     const named = await other.runAsReader(["restore", file, "--from", "s3"], bucket.reader);
     expect(named.code, named.stderr).toBe(EXIT.done);
     await other.stop();

@@ -1,5 +1,4 @@
 // The rules that `pulumi up` sets, on a server that carries them out.
-import { setTimeout as delay } from "node:timers/promises";
 import {
   ListObjectsV2Command,
   ListObjectVersionsCommand,
@@ -7,9 +6,10 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterEach, expect, it } from "vitest";
-import { prepareLocalStore } from "../../agent/local-store.ts";
-import { openStore } from "../../agent/object-store.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
+import { prepareLocalStore } from "../../agent/local-store/set-up.ts";
+import { openStore } from "../../object-store/client.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { until } from "../support/until.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const GONE_WITHIN_MS = 90_000;
@@ -19,7 +19,7 @@ let minio: TestMinio | undefined;
 
 afterEach(() => minio?.stop());
 
-/** As if it had been put that many days ago: the header is MinIO's own, and must be signed. */
+/** As if it had been put that many days ago. The header is MinIO's own and must be signed. */
 async function putAged(client: S3Client, bucket: string, key: string, days: number): Promise<void> {
   const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: "a backup" });
   const then = new Date(Date.now() - days * DAY_MS).toISOString();
@@ -51,13 +51,13 @@ it("a backup that is older than budgie:offsiteKeepDays goes, and a younger one s
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: place.bucket }));
     return Contents.map(({ Key }) => Key).sort();
   };
-  /** A listing leaves out what is due to go; the marker is there once it really went. */
+  /** A listing already leaves out what is due to go. The delete marker appears once it is really gone. */
   const markers = async () => {
     const { DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: place.bucket }));
     return DeleteMarkers.map(({ Key }) => Key);
   };
-  const giveUpAt = Date.now() + GONE_WITHIN_MS;
-  while ((await markers()).length === 0 && Date.now() < giveUpAt) await delay(1000);
+  const patience = { withinMs: GONE_WITHIN_MS, everyMs: 1000 };
+  await until("a backup that went", markers, gone => gone.length > 0, patience);
 
   expect(await markers()).toEqual(["dev/older"]);
   expect(await keys()).toEqual(["dev/younger", "elsewhere/older"]);

@@ -11,12 +11,13 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { lifecycleRules, setLifecycle } from "../../agent/bucket-lifecycle.ts";
-import { EXIT } from "../../agent/exit-codes.ts";
-import { prepareLocalStore } from "../../agent/local-store.ts";
-import { proveReader, proveWriter } from "../../agent/local-store-identities.ts";
-import { type ObjectStore, openStore } from "../../agent/object-store.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
+import { proveReader, proveWriter } from "../../agent/local-store/identities.ts";
+import { prepareLocalStore } from "../../agent/local-store/set-up.ts";
+import { type ObjectStore, openStore } from "../../object-store/client.ts";
+import { setLifecycle } from "../../object-store/lifecycle.ts";
+import { lifecycleRules } from "../../shared/bucket-lifecycle.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
 
 const PREFIX = "dev/";
 let minio: TestMinio;
@@ -163,7 +164,7 @@ describe("a store that is there already", () => {
     await expect(prepare(wanted({ lockDays: 7 }))).rejects.toMatchObject({
       code: EXIT.storeRefused,
       message: `budgie:objectLockDays is 7, but the bucket ${bucket} was made without object lock and cannot get it any more.`,
-      next: expect.stringContaining("pulumi config set budgie:bucket budgie-locked-backups"),
+      next: expect.stringContaining("npm run pulumi -- config set budgie:bucket budgie-locked-backups"),
     });
   });
 });

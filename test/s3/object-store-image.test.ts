@@ -1,9 +1,9 @@
-// The image of the stack's own object store, whichever of the two it is here.
+// The image of the stack's own object store, official or built by the toolchain.
 import { execa } from "execa";
 import { beforeAll, expect, it } from "vitest";
-import { toolchainEnvironment } from "../../toolchain/environment.ts";
+import { toolchainEnvironment } from "../../toolchain/machine/environment.ts";
 
-const IMAGE = "pgsty/minio:latest";
+const IMAGE = "pgsty/silo:RELEASE.2026-09-16T00-00-00Z";
 
 // It may have to be built first.
 beforeAll(() => toolchainEnvironment(), 30 * 60_000);

@@ -3,14 +3,17 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXIT } from "../../agent/exit-codes.ts";
-import type { Status } from "../../agent/status.ts";
-import { startAgent, type TestAgent } from "../support/agent.ts";
-import { makeBucket, type TestBucket } from "../support/bucket.ts";
-import { committedRows, ledgerIds, startLedgerLoad } from "../support/ledger-load.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import { letReceive, queryOnce } from "../support/point-in-time.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import type { Status } from "../../agent/status/status.ts";
+import { EXIT } from "../../shared/exit-codes.ts";
+import { KILLED, startAgent, type TestAgent } from "../support/agent/agent.ts";
+import { makeBucket, type TestBucket } from "../support/agent/bucket.ts";
+import { startReceivableServer } from "../support/agent/point-in-time.ts";
+import { committedRows, ledgerIds, startLedgerLoad } from "../support/database/ledger-load.ts";
+import { LIVE } from "../support/database/live.ts";
+import { query } from "../support/database/query.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import type { TestPostgres } from "../support/servers/postgres.ts";
+import { until } from "../support/until.ts";
 
 describe.each([{ copies: "as they are" }, { copies: "encrypted" }])(
   "going back to a moment from the bucket alone, whose copies are $copies",
@@ -22,14 +25,17 @@ describe.each([{ copies: "as they are" }, { copies: "encrypted" }])(
     /** The private key that opens the copies; null where they are not encrypted. */
     let identity: string | null = null;
 
-    const until = async <T>(what: string, ask: () => Promise<T | null | false>): Promise<T> => {
-      for (let tries = 0; tries < 120; tries++) {
-        const answer = await ask();
-        if (answer) return answer;
-        await delay(500);
-      }
-      throw new Error(`${what} did not come: ${(await agent.run(["status"])).stdout}`);
-    };
+    const keysUntil = (what: string, part: string, isSo: (key: string) => boolean) =>
+      until(
+        what,
+        () => keys(part),
+        found => found.some(isSo),
+        {
+          withinMs: 90_000,
+          everyMs: 500,
+          log: async () => (await agent.run(["status"])).stdout,
+        },
+      );
     const askBucket = async (...args: string[]) => {
       const kept = identity === null ? null : await agent.keepIdentity(Buffer.from(`${identity}\n`));
       return agent.runAsReader(kept === null ? args : [...args, "--identity", kept], bucket.reader);
@@ -38,20 +44,15 @@ describe.each([{ copies: "as they are" }, { copies: "encrypted" }])(
       (await bucket.keys()).filter(key => key.startsWith("test/point-in-time/") && key.includes(part));
 
     beforeAll(async () => {
-      [minio, postgres] = await Promise.all([startMinio(), startPostgres()]);
-      await queryOnce(postgres, "ALTER SYSTEM SET track_commit_timestamp = on", [], "postgres");
-      await postgres.container.restart();
-      await postgres.ready();
-      await queryOnce(postgres, "CREATE DATABASE budgie_dev", [], "postgres");
-      await letReceive(postgres);
+      [minio, postgres] = await Promise.all([startMinio(), startReceivableServer()]);
       bucket = await makeBucket(minio);
       if (copies === "encrypted") identity = await generateX25519Identity();
       const recipients =
         identity === null ? {} : { BUDGIE_BACKUP_RECIPIENTS: await identityToRecipient(identity) };
       agent = await startAgent(postgres, {
-        database: "budgie_dev",
+        database: LIVE,
         environment: { BUDGIE_POINT_IN_TIME: "true", ...recipients },
-        store: { kind: "local", endpoint: minio.endpoint, bucket: bucket.bucket, writer: bucket.writer },
+        store: bucket.store,
       });
     });
 
@@ -67,28 +68,26 @@ describe.each([{ copies: "as they are" }, { copies: "encrypted" }])(
         kill = resolve;
       });
       const serving = agent.killed(["serve"], { after: over });
-      await until("a base backup in the bucket", async () =>
-        (await keys("/base/")).some(key => /\.json(\.age)?$/.test(key)),
-      );
+      await keysUntil("a base backup in the bucket", "/base/", key => /\.json(\.age)?$/.test(key));
       const load = await startLedgerLoad(postgres);
       await delay(3000);
       const at = Math.round(Date.now() / 1000) * 1000;
       await delay(3000);
       await load.stop();
       const committed = await committedRows(postgres);
-      const [asked] = await queryOnce<{ segment: string }>(
+      const [asked] = await query<{ segment: string }>(
         postgres,
+        LIVE,
         "SELECT pg_walfile_name(pg_switch_wal()) AS segment",
       );
-      await until("the last segment in the bucket", async () =>
-        (await keys("/wal/")).some(key => key.includes(asked?.segment ?? "")),
-      );
+      const last = asked?.segment ?? "";
+      await keysUntil("the last segment in the bucket", "/wal/", key => key.includes(last));
       const status: Status = JSON.parse((await agent.run(["status", "--json"])).stdout);
       expect(status.problems.filter(problem => problem.includes("Point in time"))).toEqual([]);
       const sent = await keys("");
       expect(sent.filter(key => key.endsWith(".age") !== (identity !== null))).toEqual([]);
       kill();
-      expect((await serving).code).toBe(137);
+      expect((await serving).code).toBe(KILLED);
       await rm(join(agent.directory, "point-in-time"), { recursive: true });
 
       const restored = await askBucket(

@@ -1,4 +1,4 @@
-// What the other S3 tests take for granted of the servers that they run against.
+// What the other S3 tests assume of their servers.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import {
@@ -6,21 +6,15 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   PutObjectCommand,
-  S3Client,
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { expect, it } from "vitest";
-import { startMinio } from "../support/minio.ts";
-import { startMoto } from "../support/moto.ts";
+import { startMinio } from "../support/servers/minio.ts";
+import { startMoto } from "../support/servers/moto.ts";
+import { s3Client } from "../support/servers/s3-client.ts";
 
-interface Server {
-  endpoint: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-}
-const client = ({ endpoint, ...credentials }: Server) =>
-  new S3Client({ endpoint, credentials, region: "us-east-1", forcePathStyle: true, maxAttempts: 1 });
-const from = (server: Server, path: string) =>
+const client = (server: Parameters<typeof s3Client>[0]) => s3Client({ ...server, maxAttempts: 1 });
+const from = (server: { endpoint: string }, path: string) =>
   execa("docker", ["run", "--rm", "postgres:16-alpine", "wget", "-qO-", `${server.endpoint}${path}`], {
     reject: false,
   });
@@ -31,7 +25,7 @@ it("MinIO keeps what it has over a kill, at the same address, which containers r
   await s3.send(new CreateBucketCommand({ Bucket: "kept" }));
   await s3.send(new PutObjectCommand({ Bucket: "kept", Key: "a", Body: "as it was" }));
   await minio.kill();
-  // On a connection of its own: the one before may only now notice that it was cut.
+  // On a new connection: the old one may only now notice that it was cut.
   await expect(client(minio).send(new HeadBucketCommand({ Bucket: "kept" }))).rejects.toThrow("ECONNREFUSED");
   await minio.start();
   const object = await s3.send(new GetObjectCommand({ Bucket: "kept", Key: "a" }));
@@ -54,8 +48,8 @@ it("moto with IAM on refuses a wrong secret and serves the right one, to contain
 });
 
 it.each([
-  ["MinIO", `import { startMinio as start } from "./test/support/minio.ts";`],
-  ["moto", `import { startMoto as start } from "./test/support/moto.ts";`],
+  ["MinIO", `import { startMinio as start } from "./test/support/servers/minio.ts";`],
+  ["moto", `import { startMoto as start } from "./test/support/servers/moto.ts";`],
 ])("%s ends, and its folder goes, when the process that started it is killed with -9", async (_, load) => {
   const program = `${load}
     import { readdirSync } from "node:fs";

@@ -1,10 +1,10 @@
-// The AWS plugin under the real engine, whichever of the two it is here, against a store that is not AWS and lacks much of it.
+// The AWS plugin (official or stand-in) under the real engine, against a store that is not AWS and lacks many of its features.
 import { randomBytes } from "node:crypto";
-import { GetBucketLifecycleConfigurationCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetBucketLifecycleConfigurationCommand, HeadBucketCommand, type S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { awsProject } from "../support/aws-project.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
-import type { TestProject } from "../support/pulumi-project.ts";
+import { startMinio, type TestMinio } from "../support/servers/minio.ts";
+import { s3Client } from "../support/servers/s3-client.ts";
+import { awsProjects } from "../support/stack/aws-project.ts";
 
 const STORY_MS = 300_000;
 
@@ -51,34 +51,23 @@ new aws.s3.BucketPolicy(
 
 let minio: TestMinio;
 let s3: S3Client;
-const projects: TestProject[] = [];
+const projects = awsProjects(() => minio);
 
 beforeAll(async () => {
   minio = await startMinio({
     env: { MINIO_KMS_SECRET_KEY: `a-test:${randomBytes(32).toString("base64")}` },
   });
-  s3 = new S3Client({
-    endpoint: minio.endpoint,
-    region: "us-east-1",
-    credentials: minio,
-    forcePathStyle: true,
-  });
+  s3 = s3Client(minio);
 });
 afterAll(async () => {
   await minio?.stop();
-  for (const project of projects) await project.remove();
+  await projects.remove();
 });
-
-async function projectOf(bucket: string, resources: string): Promise<TestProject> {
-  const project = await awsProject(minio, bucket, resources);
-  projects.push(project);
-  return project;
-}
 
 it("declares a bucket with the parts that the store has, is quiet after that, follows an edit, and takes all away", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf("story", beginning + parts);
+  const project = await projects.of("story", beginning + parts);
   await project.up();
   await project.requireNoChange();
   await project.up({ DAYS: "9" });
@@ -91,7 +80,7 @@ it("declares a bucket with the parts that the store has, is quiet after that, fo
 it("says what a store that is down was asked for, and leaves the state to try again", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf("later", beginning);
+  const project = await projects.of("later", beginning);
   await minio.kill();
   const failed = await project.pulumi(["up", "--yes", "--skip-preview"]);
   await minio.start();
@@ -104,7 +93,7 @@ it("says what a store that is down was asked for, and leaves the state to try ag
 it("does not call lifecycle rules declared in a store that never confirms them", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf(
+  const project = await projects.of(
     "rules",
     `${beginning}
     const rules = [{ id: "a", status: "Enabled", filter: { prefix: "dev/" }, expiration: { days: 90 } }];
@@ -118,7 +107,7 @@ it("does not call lifecycle rules declared in a store that never confirms them",
 });
 
 it("fails where the store lacks a part, and keeps the bucket", { timeout: STORY_MS }, async () => {
-  const project = await projectOf(
+  const project = await projects.of(
     "lacking",
     `${beginning}new aws.s3.BucketPublicAccessBlock("private", { ...of, blockPublicAcls: true }, { provider });`,
   );

@@ -1,4 +1,4 @@
-// The AWS plugin under the real engine, whichever of the two it is here, against an imitation of AWS that checks every call.
+// The AWS plugin (official or stand-in) under the real engine, against an imitation of AWS that checks every call.
 import {
   CreateBucketCommand,
   DeleteBucketCommand,
@@ -6,12 +6,13 @@ import {
   HeadBucketCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { awsProject } from "../support/aws-project.ts";
-import { startMoto, type TestMoto } from "../support/moto.ts";
-import type { TestProject } from "../support/pulumi-project.ts";
+import { startMoto, type TestMoto } from "../support/servers/moto.ts";
+import { s3Client } from "../support/servers/s3-client.ts";
+import { itSlowly } from "../support/slow-lane.ts";
+import { awsProjects } from "../support/stack/aws-project.ts";
 
 const STORY_MS = 300_000;
 
@@ -99,26 +100,16 @@ const everything = beginning + versioning + otherParts + writer;
 
 let moto: TestMoto;
 let s3: S3Client;
-const projects: TestProject[] = [];
+const projects = awsProjects(() => moto);
 
 beforeAll(async () => {
   moto = await startMoto({ iam: true });
-  s3 = client(moto);
+  s3 = s3Client(moto);
 });
 afterAll(async () => {
   await moto?.stop();
-  for (const project of projects) await project.remove();
+  await projects.remove();
 });
-
-function client(credentials: { accessKeyId: string; secretAccessKey: string }): S3Client {
-  return new S3Client({ endpoint: moto.endpoint, region: "us-east-1", credentials, forcePathStyle: true });
-}
-
-async function projectOf(bucket: string, resources: string): Promise<TestProject> {
-  const project = await awsProject(moto, bucket, resources);
-  projects.push(project);
-  return project;
-}
 
 async function expirationDays(bucket: string): Promise<number | undefined> {
   const answer = await s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }));
@@ -128,7 +119,7 @@ async function expirationDays(bucket: string): Promise<number | undefined> {
 it("declares a bucket with all its parts and a writer, is quiet after that, follows an edit, and takes all away", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf("story", everything);
+  const project = await projects.of("story", everything);
   await project.up();
   await project.requireNoChange();
   expect(await expirationDays("story")).toBe(90);
@@ -142,35 +133,39 @@ it("declares a bucket with all its parts and a writer, is quiet after that, foll
   await expect(s3.send(new HeadBucketCommand({ Bucket: "story" }))).rejects.toThrow();
 });
 
-it("gives the writer a key that may put and nothing else, and tells its secret in no plain text", {
-  timeout: STORY_MS,
-}, async () => {
-  // Without the bucket's policy: moto denies what a condition of it would let pass.
-  const project = await projectOf("writers", beginning + writer);
-  await project.up();
-  // No server tells a key's secret twice.
-  await project.pulumi(["refresh", "--yes", "--skip-preview"]);
-  const output = async (name: string) =>
-    (await project.pulumi(["stack", "output", name, "--show-secrets"])).stdout.trim();
-  const [accessKeyId, secretAccessKey] = [await output("accessKeyId"), await output("secretAccessKey")];
-  expect(await output("writerName")).toMatch(/^writer-[0-9a-f]{7}$/);
-  expect(await output("arn")).toBe("arn:aws:s3:::writers");
+itSlowly(
+  "gives the writer a key that may put and nothing else, and tells its secret in no plain text",
+  {
+    timeout: STORY_MS,
+  },
+  async () => {
+    // Without the bucket's policy: moto denies what the policy's condition would allow.
+    const project = await projects.of("writers", beginning + writer);
+    await project.up();
+    // No server tells a key's secret twice.
+    await project.pulumi(["refresh", "--yes", "--skip-preview"]);
+    const output = async (name: string) =>
+      (await project.pulumi(["stack", "output", name, "--show-secrets"])).stdout.trim();
+    const [accessKeyId, secretAccessKey] = [await output("accessKeyId"), await output("secretAccessKey")];
+    expect(await output("writerName")).toMatch(/^writer-[0-9a-f]{7}$/);
+    expect(await output("arn")).toBe("arn:aws:s3:::writers");
 
-  const asWriter = client({ accessKeyId, secretAccessKey });
-  const object = { Bucket: "writers", Key: "dev/a", Body: "x" };
-  await asWriter.send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
-  const elsewhere = asWriter.send(new PutObjectCommand({ ...object, Key: "prod/a" }));
-  await expect(elsewhere).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
+    const asWriter = s3Client({ endpoint: moto.endpoint, accessKeyId, secretAccessKey });
+    const object = { Bucket: "writers", Key: "dev/a", Body: "x" };
+    await asWriter.send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
+    const elsewhere = asWriter.send(new PutObjectCommand({ ...object, Key: "prod/a" }));
+    await expect(elsewhere).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
 
-  const texts = [await project.stateText(), (await project.pulumi(["preview", "--diff"])).all];
-  for (const text of texts) {
-    expect(text).not.toContain(secretAccessKey);
-    expect(text).not.toContain(moto.secretAccessKey);
-  }
-});
+    const texts = [await project.stateText(), (await project.pulumi(["preview", "--diff"])).all];
+    for (const text of texts) {
+      expect(text).not.toContain(secretAccessKey);
+      expect(text).not.toContain(moto.secretAccessKey);
+    }
+  },
+);
 
-it("finds what was changed behind its back, and puts it right", { timeout: STORY_MS }, async () => {
-  const project = await projectOf("drift", beginning + versioning);
+itSlowly("finds what was changed behind its back, and puts it right", { timeout: STORY_MS }, async () => {
+  const project = await projects.of("drift", beginning + versioning);
   await project.up();
   await s3.send(
     new PutBucketVersioningCommand({ Bucket: "drift", VersioningConfiguration: { Status: "Suspended" } }),
@@ -184,7 +179,7 @@ it("finds what was changed behind its back, and puts it right", { timeout: STORY
 describe("a bucket that is there already", () => {
   it("is never adopted without a word", { timeout: STORY_MS }, async () => {
     await s3.send(new CreateBucketCommand({ Bucket: "taken" }));
-    const project = await projectOf("taken", beginning);
+    const project = await projects.of("taken", beginning);
     const result = await project.pulumi(["up", "--yes", "--skip-preview"]);
     expect(result.code).not.toBe(0);
     expect(result.all).toMatch(/creating .*Bucket.*backups.*BucketAlready(OwnedByYou|Exists)/s);
@@ -192,7 +187,7 @@ describe("a bucket that is there already", () => {
 
   it("can be imported by its name, and is quiet after that", { timeout: STORY_MS }, async () => {
     await s3.send(new CreateBucketCommand({ Bucket: "found" }));
-    const project = await projectOf("found", beginning.replace('tags: { stack: "dev" }', ""));
+    const project = await projects.of("found", beginning.replace('tags: { stack: "dev" }', ""));
     await project.up({ ADOPT: "yes" });
     expect(await project.resource("backups")).toMatchObject({ id: "found", inputs: { bucket: "found" } });
     await project.requireNoChange();
@@ -200,7 +195,7 @@ describe("a bucket that is there already", () => {
 });
 
 it("keeps a bucket that is not empty when all is to be destroyed", { timeout: STORY_MS }, async () => {
-  const project = await projectOf("full", beginning);
+  const project = await projects.of("full", beginning);
   await project.up();
   await s3.send(new PutObjectCommand({ Bucket: "full", Key: "a", Body: "a backup" }));
   const result = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
@@ -209,21 +204,25 @@ it("keeps a bucket that is not empty when all is to be destroyed", { timeout: ST
   await s3.send(new HeadBucketCommand({ Bucket: "full" }));
 });
 
-it("forgets a bucket that was removed behind its back, and makes it again", {
-  timeout: STORY_MS,
-}, async () => {
-  const project = await projectOf("gone", beginning);
-  await project.up();
-  await s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
-  const result = await project.pulumi(["up", "--refresh", "--yes", "--skip-preview"]);
-  expect(result.code, result.all).toBe(0);
-  await s3.send(new HeadBucketCommand({ Bucket: "gone" }));
-});
+itSlowly(
+  "forgets a bucket that was removed behind its back, and makes it again",
+  {
+    timeout: STORY_MS,
+  },
+  async () => {
+    const project = await projects.of("gone", beginning);
+    await project.up();
+    await s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
+    const result = await project.pulumi(["up", "--refresh", "--yes", "--skip-preview"]);
+    expect(result.code, result.all).toBe(0);
+    await s3.send(new HeadBucketCommand({ Bucket: "gone" }));
+  },
+);
 
 it("refuses a property that does not exist, also deep within, before anything is made", {
   timeout: STORY_MS,
 }, async () => {
-  const project = await projectOf(
+  const project = await projects.of(
     "unmade",
     `${beginning}
     new aws.s3.BucketVersioning("versioning", { bucket: bucket.id, versioningConfiguration: { status: "Enabled", days: 3 } as never }, { provider });`,

@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { build } from "esbuild";
-import { freePort } from "./free-port.ts";
-
-const READY_WITHIN_MS = 30_000;
+import { build, type Plugin } from "esbuild";
+import type { Migration } from "../../backend/migrations.ts";
+import { freePort } from "./servers/free-port.ts";
+import { until } from "./until.ts";
 
 export interface BackendBundle {
   /** Starts the bundled backend on a free port; `environment` is all it sees. */
@@ -29,10 +28,8 @@ export interface TestBackend {
   stop(): Promise<number | null>;
 }
 
-/** Bundles the backend as the stack does: one file, in a folder with nothing beside it. */
-export async function bundleBackend(): Promise<BackendBundle> {
-  const folder = await mkdtemp(join(tmpdir(), "budgie-backend-"));
-  const outfile = join(folder, "server.cjs");
+/** Writes the backend's bundle, as the stack does: one file. `migrations` come behind its own, as in a later version. */
+export async function writeBackend(outfile: string, migrations: readonly Migration[] = []): Promise<void> {
   await build({
     entryPoints: ["backend/server.ts"],
     bundle: true,
@@ -41,7 +38,29 @@ export async function bundleBackend(): Promise<BackendBundle> {
     format: "cjs",
     outfile,
     logLevel: "error",
+    plugins: [laterVersion(migrations)],
   });
+}
+
+function laterVersion(migrations: readonly Migration[]): Plugin {
+  const last = "ledgersAndTransactions]";
+  return {
+    name: "later version",
+    setup: ({ onLoad }) =>
+      onLoad({ filter: /backend\/migrations\.ts$/ }, async ({ path }) => {
+        const text = await readFile(path, "utf8");
+        if (!text.includes(last)) throw new Error(`${path} does not list its migrations as expected`);
+        const more = migrations.map(migration => `, ${JSON.stringify(migration)}`).join("");
+        return { loader: "ts", contents: text.replace(last, `ledgersAndTransactions${more}]`) };
+      }),
+  };
+}
+
+/** Bundles the backend as the stack does: one file, in a folder with nothing beside it. */
+export async function bundleBackend(migrations: readonly Migration[] = []): Promise<BackendBundle> {
+  const folder = await mkdtemp(join(tmpdir(), "budgie-backend-"));
+  const outfile = join(folder, "server.cjs");
+  await writeBackend(outfile, migrations);
   const started: TestBackend[] = [];
   return {
     async start(environment) {
@@ -69,15 +88,11 @@ function run(file: string, environment: Record<string, string>): TestBackend {
   const ended = once(child, "close").then(([code]) => code as number | null);
 
   const ready = async () => {
-    const deadline = Date.now() + READY_WITHIN_MS;
-    for (;;) {
-      const answer = await fetch(`${url}/health`).catch(() => undefined);
-      if (answer?.status === 200) return;
-      if (child.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`The backend is not ready. Its output:\n${output}`);
-      }
-      await sleep(50);
-    }
+    const health = async () => {
+      if (child.exitCode !== null) throw new Error(`The backend has ended. Its output:\n${output}`);
+      return (await fetch(`${url}/health`).catch(() => undefined))?.status;
+    };
+    await until("the backend ready", health, status => status === 200, { log: () => output });
   };
   const stop = () => {
     child.kill("SIGTERM");

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { actionlint } from "../../toolchain/actionlint.ts";
-import { installed } from "../../toolchain/container-engine.ts";
+import { actionlint } from "../../toolchain/machine/actionlint.ts";
+import { installed } from "../../toolchain/machine/container-engine.ts";
 
 interface Workflow {
   on: Record<string, unknown>;
@@ -104,7 +104,7 @@ describe("the preview of a pull request", () => {
     const pack = String(preview?.with?.policyPacks);
     expect(existsSync(pack), pack).toBe(true);
     const [, version] =
-      /^const VERSION = "(.+)"/m.exec(readFileSync("toolchain/pulumi-cli.ts", "utf8")) ?? [];
+      /^const VERSION = "(.+)"/m.exec(readFileSync("toolchain/machine/pulumi-cli.ts", "utf8")) ?? [];
     const versions = job?.steps.flatMap(step => (step.with?.["pulumi-version"] as string | undefined) ?? []);
     expect(new Set(versions)).toEqual(new Set([version]));
   });

@@ -3,8 +3,9 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { bundle } from "../../../components/bundle.ts";
-import type { PinnedImages } from "../../../components/pinned-images.ts";
+import { AGENT_FILES } from "../../../components/images/agent-files.ts";
+import { bundle } from "../../../components/images/bundle.ts";
+import type { PinnedImages } from "../../../components/images/pinned-images.ts";
 
 /**
  * 1  as first released: no gates, and nothing checks which database it is
@@ -190,7 +191,7 @@ const agentContainer = new docker.Container(
         {
           entry: "agent/main.ts",
           file: "agent.cjs",
-          beside: ["agent/Dockerfile", "agent/budgie-agent", "agent/budgie-healthy"],
+          beside: [...AGENT_FILES],
         },
         noPins,
       ),
@@ -202,26 +203,32 @@ const agentContainer = new docker.Container(
       "PGUSER=budgie_user",
       `PGDATABASE=${databaseName}`,
       "PGPASSFILE=/run/secrets/pgpass",
+      // No stack of that time had one; today's agent works with none without it.
+      "BUDGIE_MANIFEST_KEY_FILE=/run/secrets/manifest-key",
       `BUDGIE_STACK=${stack}`,
       "BUDGIE_BACKUP_DIR=/backups",
       `BUDGIE_BACKUP_DIR_SHOWN=${backupDir}`,
       "BUDGIE_BACKUP_FORMAT=sql",
-      ...(since(3)
-        ? [
-            "BUDGIE_TIMEZONE=UTC",
-            "BUDGIE_BACKUP_JITTER_SECONDS=0",
-            "BUDGIE_KEEP_DAYS=7",
-            "BUDGIE_KEEP_AT_LEAST=3",
-            "BUDGIE_KEEP_WEEKS=4",
-            "BUDGIE_KEEP_MONTHS=12",
-            "BUDGIE_OFFSITE=none",
-          ]
-        : []),
+      // No stack of that time had that volume; today's agent notes nothing without it.
+      "BUDGIE_RECORDS_DIR=/records",
+      // Stacks of layout 1 and 2 had none of these; today's agent works with none without them.
+      "BUDGIE_TIMEZONE=UTC",
+      "BUDGIE_BACKUP_JITTER_SECONDS=0",
+      "BUDGIE_KEEP_DAYS=7",
+      "BUDGIE_KEEP_AT_LEAST=3",
+      "BUDGIE_KEEP_WEEKS=4",
+      "BUDGIE_KEEP_MONTHS=12",
+      "BUDGIE_OFFSITE=none",
     ],
     uploads: [
       {
         file: "/run/secrets/pgpass",
         content: password.apply(text => `*:*:*:*:${text}\n`),
+        permissions: "0400",
+      },
+      {
+        file: "/run/secrets/manifest-key",
+        content: "of no stack that ever was, and long enough",
         permissions: "0400",
       },
     ],

@@ -1,0 +1,153 @@
+import { createHash, type Hash } from "node:crypto";
+import type { Piece } from "./reader.ts";
+
+/** One object of a dump, as pg_dump's own comment announces it. */
+export interface DumpEntry {
+  /** `TABLE`, `CONSTRAINT`, `FUNCTION`, `COMMENT`, `ACL` … */
+  type: string;
+  schema: string;
+  name: string;
+  /** Its statements as they stand in the dump, with the settings that go before them. */
+  sql: string;
+  /** For comparing: the same without what depends on the objects around it, and with what the comment says. */
+  text: string;
+}
+
+/** Where a sequence stands. */
+export interface SequencePosition {
+  /** As the dump names it: `public.users_id_seq`. */
+  name: string;
+  value: string;
+  called: boolean;
+}
+
+/** All that a dump holds beside its tables' rows. */
+export interface DumpSchema {
+  /** The settings at its head. */
+  preamble: string;
+  /** In the dump's order. */
+  entries: DumpEntry[];
+  sequences: SequencePosition[];
+  /** sha256 of the large objects' contents; null where there are none. */
+  largeObjectsSha256: string | null;
+}
+
+/** Entries that hold data, or act on it. Their text is not what is compared. */
+const DATA = new Set(["TABLE DATA", "SEQUENCE SET", "BLOBS", "MATERIALIZED VIEW DATA", "STATISTICS DATA"]);
+const HEADER = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: (.*)$/;
+/** Such a setting stands before the first object that needs another value, and holds for those that follow. */
+const STANDING_SETTING = /^SET default_(?:tablespace|table_access_method) = .*;$/;
+const SETVAL = /^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$/;
+
+interface OpenEntry {
+  type: string;
+  schema: string;
+  name: string;
+  owner: string;
+  accessMethod: string;
+  statements: string[];
+  settings: string[];
+}
+
+/** Collects a dump's schema as its pieces stream past. Holds the schema's text in memory, and none of the data. */
+export class SchemaCollector {
+  readonly #preamble: string[] = [];
+  readonly #entries: DumpEntry[] = [];
+  readonly #sequences: SequencePosition[] = [];
+  #largeObjects: Hash | null = null;
+  #open: OpenEntry | null = null;
+  #accessMethod = "heap";
+  /** They come before the comment of the object that needs them. */
+  #nextSettings: string[] = [];
+  #long: Buffer[] = [];
+
+  take(piece: Piece): void {
+    if (piece.kind === "comment") {
+      const header = HEADER.exec(piece.bytes.toString("utf8").trimEnd());
+      if (header) this.#begin(header as unknown as string[]);
+    } else if (piece.kind === "long") {
+      if (!this.#isData()) this.#long.push(Buffer.from(piece.bytes));
+      else if (this.#open?.type === "BLOBS") this.#takeLargeObjects(piece.bytes);
+    } else if (piece.kind === "statement") {
+      this.#statement(piece.bytes);
+    }
+  }
+
+  finish(): DumpSchema {
+    this.#close();
+    return {
+      preamble: this.#preamble.join("\n"),
+      entries: this.#entries,
+      sequences: this.#sequences,
+      largeObjectsSha256: this.#largeObjects?.digest("hex") ?? null,
+    };
+  }
+
+  #isData(): boolean {
+    return this.#open !== null && DATA.has(this.#open.type);
+  }
+
+  #begin([, name = "", type = "", schema = "", owner = ""]: string[]): void {
+    this.#close();
+    const [accessMethod, settings] = [this.#accessMethod, this.#nextSettings];
+    this.#open = { type, schema, name, owner, accessMethod, statements: [], settings };
+    this.#nextSettings = [];
+  }
+
+  #close(): void {
+    const open = this.#open;
+    this.#open = null;
+    if (open === null) return;
+    if (this.#long.length > 0) open.statements.push(Buffer.concat(this.#long).toString("utf8"));
+    this.#long = [];
+    if (DATA.has(open.type)) return;
+    const { type, schema, name, owner, accessMethod, statements, settings } = open;
+    const isStored = type === "TABLE" || type === "MATERIALIZED VIEW";
+    const method = isStored ? [`-- Access method: ${accessMethod}`] : [];
+    this.#entries.push({
+      type,
+      schema,
+      name,
+      sql: [...settings, ...statements].join("\n"),
+      text: [`-- Owner: ${owner}`, ...method, ...statements].join("\n"),
+    });
+  }
+
+  #statement(bytes: Buffer): void {
+    const open = this.#open;
+    if (open?.type === "BLOBS") this.#takeLargeObjects(bytes);
+    if (open?.type === "SEQUENCE SET") this.#takePosition(bytes.toString("utf8"));
+    if (this.#isData()) return;
+    const statement =
+      this.#long.length === 0
+        ? bytes.toString("utf8")
+        : Buffer.concat([...this.#long, bytes]).toString("utf8");
+    this.#long = [];
+    if (STANDING_SETTING.test(statement)) {
+      this.#accessMethod =
+        /^SET default_table_access_method = (.*);$/.exec(statement)?.[1] ?? this.#accessMethod;
+      this.#nextSettings.push(statement);
+    } else if (open === null) {
+      this.#preamble.push(statement);
+    } else {
+      open.statements.push(statement);
+    }
+  }
+
+  #takeLargeObjects(bytes: Buffer): void {
+    this.#largeObjects ??= createHash("sha256");
+    this.#largeObjects.update(bytes);
+    this.#largeObjects.update("\n");
+  }
+
+  #takePosition(statement: string): void {
+    const [, name, value, called] = SETVAL.exec(statement) ?? [];
+    if (name === undefined || value === undefined) return;
+    this.#sequences.push({ name: name.replaceAll("''", "'"), value, called: called === "true" });
+  }
+}
+
+/** The dump's schema alone, to be loaded by itself. */
+export function schemaSql({ preamble, entries }: DumpSchema): string {
+  return [preamble, ...entries.map(({ sql }) => sql), ""].join("\n");
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import { chown, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { type ReadEntry, Unpack } from "tar";
+import { containerLockHolder, withContainerLock } from "../base/container-lock.ts";
+import { keepReserve } from "../base/durable-file.ts";
+import { refuse } from "../base/refuse.ts";
+import { THROWAWAY_HOME, THROWAWAY_SHOWN } from "../throwaway/place.ts";
+
+/** The files of pg_dump's directory format. Nothing else is unpacked, so that no name leads out of the directory. */
+const PART = /^(\.\/)?(toc\.dat|blobs(_\d+)?\.toc|(blob_)?\d+\.dat(\.gz|\.lz4|\.zst)?)$/;
+const SCRATCH = "unpacked-";
+
+/** Runs `work` with an empty directory on the container's own disk, and removes it afterwards. Removes those of killed commands first. */
+export async function withScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  await removeAbandonedScratch();
+  const directory = join(THROWAWAY_HOME, `${SCRATCH}${randomBytes(6).toString("hex")}`);
+  return withContainerLock(directory, "unpacking a dump", async () => {
+    await mkdir(directory, { mode: 0o700 });
+    try {
+      return await work(directory);
+    } finally {
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+    }
+  });
+}
+
+/** Directories that nobody holds were left by commands that were killed. */
+export async function abandonedScratch(): Promise<string[]> {
+  const names = (await readdir(THROWAWAY_HOME)).filter(name => name.startsWith(SCRATCH));
+  const holders = await Promise.all(names.map(name => containerLockHolder(join(THROWAWAY_HOME, name))));
+  return names.filter((_, index) => holders[index] === null);
+}
+
+export async function removeAbandonedScratch(): Promise<void> {
+  for (const name of await abandonedScratch())
+    await rm(join(THROWAWAY_HOME, name), { recursive: true, force: true });
+}
+
+/** Unpacks the tar file of a pg_dump directory, which `feed` sends. Throws a Stop for anything else, and for a full disk. */
+export async function unpackDirectory(
+  feed: (sink: Writable) => Promise<void>,
+  directory: string,
+  shown: string,
+): Promise<void> {
+  const reserve = keepReserve(directory, THROWAWAY_SHOWN);
+  const sink = unpackInto(directory);
+  reserve.on("error", error => sink.destroy(error));
+  sink.on("error", error => reserve.destroy(error));
+  reserve.pipe(sink);
+  const unpacked = new Promise<void>((resolve, reject) => sink.on("close", resolve).on("error", reject));
+  const [fed, done] = await Promise.allSettled([feed(reserve), unpacked]);
+  if (done.status === "rejected")
+    throw done.reason instanceof BadTar ? refuse(`${shown} is ${done.reason.message}`) : done.reason;
+  if (fed.status === "rejected") throw fed.reason;
+  const parts = await readdir(directory);
+  if (!parts.includes("toc.dat")) throw refuse(`${shown} is a tar file, and not of a pg_dump directory`);
+}
+
+/** For a program that runs as somebody else. */
+export async function giveAway(directory: string, owner: { uid: number; gid: number }): Promise<void> {
+  for (const name of await readdir(directory)) await chown(join(directory, name), owner.uid, owner.gid);
+  await chown(directory, owner.uid, owner.gid);
+}
+
+function unpackInto(directory: string): Writable {
+  const unpack = new Unpack({
+    cwd: directory,
+    strict: true,
+    preserveOwner: false,
+    noMtime: true,
+    filter: (path, entry) => {
+      const { type } = entry as ReadEntry;
+      if (type === "Directory" && /^\.\/?$/.test(path)) return false;
+      if ((type === "File" || type === "OldFile") && PART.test(path)) return true;
+      writable.destroy(new BadTar(`a tar file, and not of a pg_dump directory: it holds ${path}`));
+      return false;
+    },
+  });
+  const writable = new Writable({
+    highWaterMark: 1 << 20,
+    write: (chunk: Buffer, _encoding, next) => {
+      if (unpack.write(chunk)) next();
+      else unpack.once("drain", () => next());
+    },
+    final: next => {
+      unpack.once("close", () => next());
+      unpack.end();
+    },
+  });
+  unpack.on("error", (error: NodeJS.ErrnoException) =>
+    writable.destroy(
+      error.code?.startsWith("TAR_") ? new BadTar(`cut off or corrupt (${error.message})`) : error,
+    ),
+  );
+  return writable;
+}
+
+/** The file is wrong, and not the disk that it is unpacked to, or where it comes from. */
+class BadTar extends Error {}

@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import { PassThrough, Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import type Docker from "dockerode";
+import { attachedOutput } from "./attached-output.ts";
+
+export interface RunOptions {
+  /** A terminal inside the container, of the size of this one: for prompts, progress bars and psql. */
+  terminal?: boolean;
+  stdin?: Readable;
+  stdout: Writable;
+  stderr: Writable;
+  /** Added to the container's own environment. Readable by `inspect` of the running command: never a secret. */
+  environment?: Record<string, string>;
+}
+
+/** The engine's answer broke off, or it does not say how the command ended: it may go on. */
+export class ConnectionLost extends Error {}
+
+/** Runs a command inside a running container through the engine's API, and returns its exit code. */
+export async function runInContainer(
+  container: Docker.Container,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const terminal = options.terminal ?? false;
+  const exec = await container.exec({
+    Cmd: [...command],
+    AttachStdin: options.stdin !== undefined,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: terminal,
+    Env: Object.entries(options.environment ?? {}).map(([name, value]) => `${name}=${value}`),
+  });
+  const stream = await exec.start({ hijack: true, stdin: options.stdin !== undefined, Tty: terminal });
+  const ended = new Promise<void>((resolve, reject) => {
+    stream.on("end", resolve);
+    stream.on("close", resolve);
+    stream.on("error", error => reject(new ConnectionLost(error.message)));
+  });
+  if (terminal) stream.pipe(options.stdout, { end: false });
+  else container.modem.demuxStream(stream, options.stdout, options.stderr);
+  if (options.stdin) {
+    // A command that ends before it has read everything is not an error here: its exit code says what it was.
+    stream.on("error", () => undefined);
+    options.stdin.pipe(stream);
+  }
+  const release = terminal ? followTerminalSize(exec) : () => undefined;
+  try {
+    await ended;
+  } finally {
+    release();
+    options.stdin?.unpipe(stream);
+  }
+  return exitCodeOf(exec);
+}
+
+/** Some engines close the stream a moment before they know the exit code. */
+async function exitCodeOf(exec: Docker.Exec): Promise<number> {
+  const giveUpAt = Date.now() + 10_000;
+  for (;;) {
+    const { Running: running, ExitCode: code } = await exec.inspect().catch((error: Error) => {
+      throw new ConnectionLost(error.message);
+    });
+    if (!running && code !== null) return code;
+    if (Date.now() > giveUpAt) throw new ConnectionLost("the engine does not say how the command ended");
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+}
+
+function followTerminalSize(exec: Docker.Exec): () => void {
+  const resize = () => {
+    const { rows, columns } = process.stdout;
+    if (rows && columns) void exec.resize({ h: rows, w: columns }).catch(() => undefined);
+  };
+  resize();
+  process.stdout.on("resize", resize);
+  return () => process.stdout.off("resize", resize);
+}
+
+/** How a command ended, and what it said. */
+export interface Collected {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command and keeps what it says. For short answers. */
+export async function collectFromContainer(
+  container: Docker.Container,
+  command: readonly string[],
+  stdin?: Buffer,
+): Promise<Collected> {
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  const texts = Promise.all([text(out), text(err)]);
+  const code = await runInContainer(container, command, {
+    stdout: out,
+    stderr: err,
+    ...(stdin ? { stdin: Readable.from([stdin]) } : {}),
+  });
+  out.end();
+  err.end();
+  const [stdout, stderr] = await texts;
+  return { code, stdout, stderr };
+}
+
+/**
+ * Runs a command and passes on what it writes, no faster than `out` takes it, and does not end that. Only with the exit code is it known
+ * that it was all.
+ */
+export async function readFromContainer(
+  container: Docker.Container,
+  command: readonly string[],
+  out: Writable,
+): Promise<Omit<Collected, "stdout">> {
+  const exec = await container.exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({ hijack: true, stdin: false });
+  let stderr = "";
+  for await (const { from, bytes } of attachedOutput(stream)) {
+    if (from === "stderr") stderr += bytes;
+    else if (out.destroyed) throw new Error("what reads it has ended");
+    else if (!out.write(bytes)) await once(out, "drain");
+  }
+  return { code: await exitCodeOf(exec), stderr };
+}
+
+/** As `collectFromContainer`; undefined when the engine cannot run a command in the container at this moment. */
+export async function collectIfRunning(
+  container: Docker.Container,
+  command: readonly string[],
+  stdin?: string,
+): Promise<Collected | undefined> {
+  try {
+    const input = stdin === undefined ? undefined : Buffer.from(stdin);
+    return await collectFromContainer(container, command, input);
+  } catch (error) {
+    // Not running, or restarting.
+    if ((error as { statusCode?: number }).statusCode === 409) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,21 @@
+/** What a stack of default settings without copies says to its agent, by name. Tests change what they are about. */
+export const AGENT_ENVIRONMENT = {
+  PGHOST: "db",
+  PGPORT: "5432",
+  PGUSER: "budgie_user",
+  PGDATABASE: "budgie_dev",
+  PGPASSFILE: "/run/secrets/pgpass",
+  BUDGIE_STACK: "dev",
+  BUDGIE_MANIFEST_KEY_FILE: "/run/secrets/manifest-key",
+  BUDGIE_BACKUP_DIR: "/backups",
+  BUDGIE_BACKUP_DIR_SHOWN: "./backups",
+  BUDGIE_RECORDS_DIR: "/records",
+  BUDGIE_BACKUP_FORMAT: "sql",
+  BUDGIE_TIMEZONE: "UTC",
+  BUDGIE_BACKUP_JITTER_SECONDS: "0",
+  BUDGIE_KEEP_DAYS: "7",
+  BUDGIE_KEEP_AT_LEAST: "3",
+  BUDGIE_KEEP_WEEKS: "4",
+  BUDGIE_KEEP_MONTHS: "12",
+  BUDGIE_OFFSITE: "none",
+};

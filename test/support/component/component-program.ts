@@ -1,0 +1,115 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { execa } from "execa";
+import { engineClient } from "../../../engine/client.ts";
+import { findEngine } from "../../../engine/find-engine.ts";
+import { PROJECT_FOLDER } from "../../../shared/project-folder.ts";
+import { toolchainEnvironment } from "../../../toolchain/machine/environment.ts";
+import { pulumiCli } from "../../../toolchain/machine/pulumi-cli.ts";
+import { yamlHost } from "../../../toolchain/machine/yaml-host.ts";
+
+interface Result {
+  code: number;
+  all: string;
+  stdout: string;
+}
+
+/** Somebody's Pulumi program in YAML, outside the project's folder. */
+export interface ComponentProgram {
+  folder: string;
+  prefix: string;
+  pulumi(...args: string[]): Promise<Result>;
+  budgie(...args: string[]): Promise<Result>;
+  sql(text: string): Promise<string>;
+  /** Everything that Pulumi keeps of it. */
+  stateText(): Promise<string>;
+  write(resources: string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** @param project its name in Pulumi.yaml */
+export async function componentProgram(project: string): Promise<ComponentProgram> {
+  const folder = await mkdtemp(join(tmpdir(), "budgie-test-program-"));
+  const prefix = `budgie-test-${randomBytes(3).toString("hex")}`;
+  await mkdir(join(folder, "state"));
+  const { PULUMI_CONFIG_PASSPHRASE_FILE: _, ...known } = await toolchainEnvironment();
+  const env = {
+    ...known,
+    PATH: [await languageHosts(folder), known.PATH ?? process.env.PATH].join(delimiter),
+    PULUMI_BACKEND_URL: `file://${folder}/state`,
+    PULUMI_CONFIG_PASSPHRASE: "of a test",
+    XDG_STATE_HOME: join(folder, "own-state"),
+  };
+  const run = async (file: string, args: string[], cwd: string): Promise<Result> => {
+    const options = { cwd, env, extendEnv: true, reject: false, all: true, stdin: "ignore" } as const;
+    const { exitCode, all, stdout } = await execa(file, args, options);
+    return { code: exitCode ?? 1, all, stdout };
+  };
+  const docker = engineClient((await findEngine()).host);
+  const file = join(folder, "Pulumi.yaml");
+  await writeFile(file, `name: ${project}\nruntime: yaml\n`);
+  const program: ComponentProgram = {
+    folder,
+    prefix,
+    pulumi: (...args) => run("pulumi", [...args, "--non-interactive"], folder),
+    budgie: (...args) =>
+      run(process.execPath, ["scripts/budgie.mjs", "--stack", prefix, ...args], PROJECT_FOLDER),
+    sql: async text => {
+      const args = ["exec", `${prefix}-db`, "psql", "-XAtq", "-U", "budgie_user", "-d", "shop", "-c", text];
+      return (await execa("docker", args)).stdout;
+    },
+    stateText: async () => {
+      const files = await readdir(join(folder, "state"), { recursive: true, withFileTypes: true });
+      const read = files
+        .filter(entry => entry.isFile())
+        .map(entry => readFile(join(entry.parentPath, entry.name), "utf8"));
+      return (await Promise.all(read)).join("\n");
+    },
+    write: async resources => {
+      const [head = ""] = (await readFile(file, "utf8")).split(/^resources:/m);
+      await writeFile(file, `${head}${resources}`);
+    },
+    remove: async () => {
+      for (const service of ["backend", "backup", "db"])
+        await docker
+          .getContainer(`${prefix}-${service}`)
+          .remove({ force: true, v: true })
+          .catch(() => undefined);
+      for (const volume of ["postgres-data", "backup-records"])
+        await docker
+          .getVolume(`${prefix}-${volume}`)
+          .remove()
+          .catch(() => undefined);
+      await docker
+        .getNetwork(`${prefix}-network`)
+        .remove()
+        .catch(() => undefined);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  const made = await program.pulumi("stack", "init", "dev");
+  if (made.code !== 0) throw new Error(made.all);
+  return program;
+}
+
+/** A folder with the hosts of both languages; where they are older than the engine, with what it asks of newer ones. */
+async function languageHosts(folder: string): Promise<string> {
+  const cli = await pulumiCli();
+  const yaml = await yamlHost(cli);
+  if (yaml === cli.folder) return yaml;
+  const hosts = join(folder, "hosts");
+  await mkdir(hosts);
+  const wrapper = join(PROJECT_FOLDER, "test/support/component/language-host.mjs");
+  const real = { nodejs: cli.folder, yaml };
+  for (const [language, at] of Object.entries(real)) {
+    const host = join(hosts, `pulumi-language-${language}`);
+    await writeFile(
+      host,
+      `#!/bin/sh\nexec "${process.execPath}" "${wrapper}" "${at}/pulumi-language-${language}" "$@"\n`,
+    );
+    await chmod(host, 0o755);
+  }
+  return hosts;
+}

@@ -1,0 +1,58 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { PROJECT_FOLDER } from "../../../../shared/project-folder.ts";
+import {
+  countTests,
+  type FileCount,
+  failuresOf,
+  filesToRunAgain,
+} from "../../../../toolchain/commands/test-count.ts";
+
+const passing = { status: "passed", fullName: "is well" };
+const failing = {
+  status: "failed",
+  fullName: "counts",
+  failureMessages: ["expected 1\n  at x", "and more"],
+};
+const file = (name: string, assertionResults: object[], message?: string) => ({
+  name: join(PROJECT_FOLDER, name),
+  status: message || assertionResults.includes(failing) ? "failed" : "passed",
+  message,
+  assertionResults,
+});
+const report = (...testResults: object[]) => JSON.stringify({ testResults });
+
+describe("counting tests", () => {
+  it("adds up tests, and files that broke before their tests, and names each in a line", () => {
+    expect(countTests(report(file("a.test.ts", [passing, passing])), 0)).toEqual([
+      { file: "a.test.ts", passed: 2, failures: [] },
+    ]);
+    const files = [file("a.test.ts", [], "No such\nfile"), file("b.test.ts", [passing, failing])];
+    expect(countTests(report(...files), 1)).toEqual([
+      { file: "a.test.ts", passed: 0, failures: ["a.test.ts > the file itself: No such"] },
+      { file: "b.test.ts", passed: 1, failures: ["b.test.ts > counts: expected 1"] },
+    ]);
+  });
+
+  it("never calls a broken run good", () => {
+    expect(failuresOf(countTests(undefined, 0))).toEqual(["vitest ended with 0 and wrote no report"]);
+    expect(failuresOf(countTests(report(file("a.test.ts", [passing])), 1))).toEqual([
+      "vitest ended with 1 and names no test",
+    ]);
+  });
+});
+
+describe("running again by itself", () => {
+  const count = (name: string, ...failures: string[]): FileCount => ({ file: name, passed: 1, failures });
+
+  it("is for the few files that failed", () => {
+    const counts = [count("a"), count("b", "one", "two"), count("c", "one")];
+    expect(filesToRunAgain(counts)).toEqual(["b", "c"]);
+    expect(filesToRunAgain([count("a")])).toEqual([]);
+  });
+
+  it("is not for a run in which many failed, or of which nobody knows what failed", () => {
+    expect(filesToRunAgain(["a", "b", "c", "d"].map(name => count(name, "one")))).toEqual([]);
+    expect(filesToRunAgain([count("a", "one"), count("", "vitest ended with 1")])).toEqual([]);
+  });
+});
