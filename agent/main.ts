@@ -2,6 +2,7 @@ import { text } from "node:stream/consumers";
 import { Command, Option } from "commander";
 import { readSettings } from "../shared/agent-environment.ts";
 import type { AgentSettings } from "../shared/agent-settings.ts";
+import type { CopiesFrom } from "../shared/copies-places.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { addFlags } from "../shared/forwarded-flags.ts";
 import { runCommandLine } from "../shared/run-command-line.ts";
@@ -11,10 +12,12 @@ import { printJson } from "./base/print-json.ts";
 import { type Reporter, terminalReporter } from "./base/reporter.ts";
 import { addDropPreviousCommand } from "./commands/drop-previous.ts";
 import { addMigrateCommands } from "./commands/migrate.ts";
-import { addOffsiteCommands, readerFor } from "./commands/offsite.ts";
+import { addOffsiteCommands } from "./commands/offsite.ts";
 import { mayRead, type ReaderOptions, reporterFor } from "./commands/options.ts";
 import { addRefreshCommand } from "./commands/refresh.ts";
 import { addRetentionCommands } from "./commands/retention.ts";
+import { withCopies } from "./commands/with-copies.ts";
+import type { CopiesPlace } from "./copies/place.ts";
 import type { Verified } from "./drill/verified.ts";
 import { manifestOf, REASONS } from "./manifest/manifest.ts";
 
@@ -76,11 +79,14 @@ mayRead(addFlags(program.command("list"), "list"))
   .action(async options => {
     const settings = readSettings(process.env);
     const { printList, printRemoteList } = await import("./commands/print.ts");
-    if (options.remote) {
+    const from = whichCopies(options);
+    if (from) {
       const { listRemote } = await import("./copies/remote-catalogue.ts");
-      const store = await readerFor(settings, options);
-      const entries = await listRemote(store, settings);
-      return options.json ? printJson(entries) : printRemoteList(entries, store.shown);
+      return withCopies(settings, from, options, async copies => {
+        const entries = await listRemote(copies, settings);
+        if (options.json) printJson(entries);
+        else printRemoteList(entries, copies.shown);
+      });
     }
     const { listBackups } = await import("./catalogue/catalogue.ts");
     const entries = await listBackups(settings);
@@ -97,8 +103,9 @@ mayRead(addFlags(program.command("verify"), "verify"))
   .action(async (which: string | undefined, options) => {
     const settings = readSettings(process.env);
     const report = reporterFor(options);
-    const results = options.remote
-      ? await verifyInBucket(settings, which ?? "sample", options, report)
+    const from = whichCopies(options);
+    const results = from
+      ? await verifyCopies(settings, from, which ?? "sample", options, report)
       : await verifyHere(settings, which ?? "latest", report);
     if (options.json) printJson(results);
     if (results.length === 0)
@@ -125,8 +132,8 @@ mayRead(addFlags(program.command("drill"), "drill"))
       return;
     }
     const { drill } = await import("./drill/drill.ts");
-    const store = options.from ? await readerFor(settings, options) : null;
-    const drilled = await drill(settings, { which, store }, reporterFor(options));
+    const run = (copies: CopiesPlace | null) => drill(settings, { which, copies }, reporterFor(options));
+    const drilled = options.from ? await withCopies(settings, options.from, options, run) : await run(null);
     if (options.json) printJson(drilled);
     if (drilled.outcome !== "good") outcome = EXIT.unusableBackup;
   });
@@ -183,13 +190,14 @@ mayRead(addFlags(program.command("choose", { hidden: true }), "choose"))
   .description("say what a restore of `latest` would take, and what must be decided first")
   .action(async options => {
     const settings = readSettings(process.env);
-    const { chooseHere, chooseInStore, showChoice } = await import("./restore/settled-latest.ts");
+    const { chooseHere, chooseAmongCopies, showChoice } = await import("./restore/settled-latest.ts");
     const { fromStack = null } = options;
     if (!options.from) return printJson(showChoice(await chooseHere(settings, fromStack)));
     const { listRemote } = await import("./copies/remote-catalogue.ts");
-    const store = await readerFor(settings, options);
-    const entries = await listRemote(store, settings);
-    printJson(showChoice(chooseInStore(settings, store, entries, fromStack)));
+    await withCopies(settings, options.from, options, async copies => {
+      const entries = await listRemote(copies, settings);
+      printJson(showChoice(chooseAmongCopies(settings, copies, entries, fromStack)));
+    });
   });
 
 addFlags(program.command("status"), "status")
@@ -322,19 +330,25 @@ program
     );
   });
 
+/** Null for the backup directory. */
+function whichCopies({ from, remote }: { from?: CopiesFrom; remote?: boolean }): CopiesFrom | null {
+  return from ?? (remote ? "s3" : null);
+}
+
 async function verifyHere(settings: AgentSettings, which: string, report: Reporter): Promise<Verified[]> {
   const { verify } = await import("./drill/verify.ts");
   return verify(settings, which, report);
 }
 
-async function verifyInBucket(
+async function verifyCopies(
   settings: AgentSettings,
+  from: CopiesFrom,
   which: string,
   options: ReaderOptions,
   report: Reporter,
 ): Promise<Verified[]> {
   const { verifyRemote } = await import("./drill/verify-remote.ts");
-  return verifyRemote(settings, await readerFor(settings, options), which, report);
+  return withCopies(settings, from, options, copies => verifyRemote(settings, copies, which, report));
 }
 
 addOffsiteCommands(program);

@@ -1,5 +1,6 @@
 import { PassThrough, type Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import type { CopiesFrom } from "../shared/copies-places.ts";
 import { agentCommand } from "../shared/names.ts";
 import { handOverReader, type ReaderCredentials, readerCredentials } from "./bucket-reader.ts";
 import { handOverIdentity } from "./identity-file.ts";
@@ -18,6 +19,22 @@ export interface AgentCommand {
   identityFile?: string | undefined;
   /** Is told what the command says, as it is shown. */
   heard?: (text: string) => void;
+}
+
+/** What was typed of the copies that a command reads. */
+export interface ReadingCopies {
+  /** The bucket when not said. */
+  from?: CopiesFrom;
+  /** The file with the private key that opens encrypted copies. */
+  identity?: string;
+}
+
+/** What a command needs that reads copies: the agent itself may read those over ssh, and those in the bucket not. */
+export function readingCopies({
+  from,
+  identity,
+}: ReadingCopies): Pick<AgentCommand, "readsBucket" | "identityFile"> {
+  return { ...(from === "ssh" ? {} : { readsBucket: "always" as const }), identityFile: identity };
 }
 
 /** Found once for all commands of this process, which ask one stack's bucket: asking Pulumi's state takes seconds. */

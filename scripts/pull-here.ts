@@ -1,11 +1,14 @@
-import { stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { readFromContainer } from "../engine/run-in-container.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { shellWord } from "../shared/shell-word.ts";
-import { askAgent, runAgent } from "./agent-command.ts";
+import { askAgent, type ReadingCopies, readingCopies } from "./agent-command.ts";
 import { containerOf, type Stack } from "./stack-containers.ts";
 import { writeWholeFile } from "./whole-file.ts";
 
@@ -19,55 +22,74 @@ const listed = z.array(
   }),
 );
 
-export interface PullHereOptions {
+const pulled = z.object({ name: z.string() });
+
+export interface PullHereOptions extends ReadingCopies {
   to: string;
-  /** The file with the private key that opens encrypted copies. */
-  identity?: string;
 }
 
 /**
  * Brings a backup, its manifest and its roles into a folder on this machine, wherever the containers run. What is in the bucket alone is
  * fetched into the backup directory first. Nothing gets its name here before it is compared with the manifest, and nothing that is
- * there is overwritten.
+ * there is overwritten. A file that arrived before, and is whole, stays: the same command finishes what was cut.
  */
-export async function pullHere(
-  stack: Stack,
-  wanted: string,
-  { to, identity }: PullHereOptions,
-): Promise<number> {
+export async function pullHere(stack: Stack, wanted: string, options: PullHereOptions): Promise<number> {
+  const { to } = options;
   await requireFolder(to);
-  let found = await find(stack, wanted);
+  let found = options.from ? undefined : await find(stack, wanted);
   if (!found) {
-    const code = await runAgent(stack, {
-      args: ["pull", wanted],
-      readsBucket: "always",
-      identityFile: identity,
-    });
+    const args = ["pull", wanted, "--json", ...(options.from ? ["--from", options.from] : [])];
+    const { code, stdout } = await askAgent(stack, { args, ...readingCopies(options) });
     if (code !== EXIT.done) return code;
-    found = await find(stack, wanted);
+    found = await find(stack, pulled.parse(JSON.parse(stdout)).name);
   }
   if (!found) throw unusable(`${wanted} is not in the backup directory.`);
   const { name, flaw, manifest } = found;
   if (flaw !== null || manifest === null) throw unusable(`${name} does not count: ${flaw ?? "no manifest"}.`);
-  const copy = (file: string, sha256?: string) =>
-    writeWholeFile(
-      join(to, file),
-      out => read(stack, file, out),
-      written => {
-        if (sha256 !== undefined && written.sha256 !== sha256)
-          throw new Stop(
-            EXIT.failed,
-            `${file} did not arrive as its manifest says. Nothing was kept.`,
-            `Is it whole there? npx budgie verify ${name}. Then run the same command again.`,
-          );
-      },
-    );
-  if (manifest.globals) await copy(manifest.globals.file, manifest.globals.sha256);
-  const { bytes } = await copy(name, manifest.sha256);
+  if (manifest.globals) await bring(stack, manifest.globals.file, manifest.globals.sha256, to);
+  await bring(stack, name, manifest.sha256, to);
   // Last, so that the three are whole where it is there.
-  await copy(name.replace(/^(budgie_\d{8}_\d{6})\..*$/, "$1.json"));
+  await bringManifest(stack, name.replace(/^(budgie_\d{8}_\d{6})\..*$/, "$1.json"), manifest.sha256, to);
+  const { size: bytes } = await stat(join(to, name));
   process.stderr.write(`[✓] ${join(to, name)}: ${bytes} bytes, as its manifest says\n`);
   return EXIT.done;
+}
+
+/** Throws a Stop where another file has the name. */
+async function bring(stack: Stack, file: string, sha256: string, to: string): Promise<void> {
+  const path = join(to, file);
+  if ((await hashOf(path)) === sha256) return;
+  await writeWholeFile(
+    path,
+    out => read(stack, file, out),
+    written => {
+      if (written.sha256 === sha256) return;
+      throw new Stop(
+        EXIT.failed,
+        `${file} did not arrive as its manifest says, and was not kept.`,
+        `Is it whole there? npx budgie verify ${file}. Then run the same command again.`,
+      );
+    },
+  );
+}
+
+/** The agent may have noted something in it since: it is the same manifest when it is of the same bytes. */
+async function bringManifest(stack: Stack, file: string, sha256: string, to: string): Promise<void> {
+  const path = join(to, file);
+  const there = await readFile(path, "utf8").catch(() => null);
+  if (there?.includes(`"${sha256}"`)) return;
+  await writeWholeFile(path, out => read(stack, file, out));
+}
+
+/** Null where there is no such file. */
+async function hashOf(path: string): Promise<string | null> {
+  const hash = createHash("sha256");
+  try {
+    await pipeline(createReadStream(path), hash);
+    return hash.digest("hex");
+  } catch {
+    return null;
+  }
 }
 
 async function find(stack: Stack, wanted: string) {

@@ -1,10 +1,11 @@
 import { createReadStream, existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
+import type { CopiesFrom } from "../shared/copies-places.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { flagsGiven } from "../shared/forwarded-flags.ts";
 import { LABEL } from "../shared/labels.ts";
-import { type AgentCommand, askAgent, runAgent } from "./agent-command.ts";
+import { type AgentCommand, askAgent, readingCopies, runAgent } from "./agent-command.ts";
 import { ask, isTerminal } from "./ask.ts";
 import { restartContainers } from "./containers.ts";
 import {
@@ -35,7 +36,7 @@ export interface RestoreDatabaseOptions {
   /** The moment to go back to, with its offset from UTC. */
   at?: string;
   /** Where the backup is taken from; the backup directory when not said. */
-  from?: "s3";
+  from?: CopiesFrom;
   /** The file with the private key that opens an encrypted copy. */
   identity?: string;
   /** Takes `latest` although something newer does not count, or something fuller lies beside it. */
@@ -126,11 +127,11 @@ async function settleLatest(
   options: RestoreDatabaseOptions,
 ): Promise<Wanted | number> {
   const asked = { source, byAgent: false };
-  const isLatest = source === "latest" && (options.from === "s3" || !existsSync(source));
+  const isLatest = source === "latest" && (options.from !== undefined || !existsSync(source));
   if (!isLatest || options.allowOlder || !canAsk(options)) return asked;
   const { code, stdout } = await askAgent(stack, {
     args: ["choose", ...flagsGiven("choose", options)],
-    ...(options.from ? { readsBucket: "always", identityFile: options.identity } : {}),
+    ...(options.from ? readingCopies(options) : {}),
   });
   if (code !== EXIT.done) return code;
   const { decision, name, age, source: chosen } = choice.parse(JSON.parse(stdout));
@@ -188,11 +189,7 @@ function restoreCommand(
   const args = ["restore", ...flagsGiven("restore", options)];
   const identityFile = options.identity;
   if (options.from || source?.startsWith("s3://"))
-    return {
-      args: [...args, ...(source === undefined ? [] : [source])],
-      readsBucket: "always",
-      identityFile,
-    };
+    return { args: [...args, ...(source === undefined ? [] : [source])], ...readingCopies(options) };
   if (source === undefined) return { args };
   if (source === "-") return { args: [...args, "-"], stdin: process.stdin, identityFile };
   if (byAgent) return { args: [...args, source], identityFile };

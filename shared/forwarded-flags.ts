@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { BACKUP_FORMATS } from "./backup-format.ts";
+import { COPIES_PLACES } from "./copies-places.ts";
 
 const json = () =>
   new Option("--json", "print one JSON value on standard output, and everything else on standard error");
 const remote = (what: string) => new Option("--remote", what);
-const from = (what: string) => new Option("--from <place>", what).choices(["s3"]);
+const from = (what: string) => new Option("--from <place>", what).choices(COPIES_PLACES);
 const fromStack = () =>
   new Option("--from-stack <name>", "allow a backup of this other stack; with `latest`, its newest");
 
@@ -23,21 +24,29 @@ const FLAGS = {
     new Option("--role-passwords", "with the roles' passwords, hashed, in the file of roles beside it"),
     json(),
   ],
-  list: () => [remote("the ones in the bucket instead of the backup directory's"), json()],
+  list: () => [
+    remote("the ones in the bucket instead of the backup directory's"),
+    from("the copies in the bucket, or over ssh").conflicts("remote"),
+    json(),
+  ],
   push: () => [json()],
-  pull: () => [json()],
-  verify: () => [remote("read it back from the bucket"), json()],
+  pull: () => [from("fetch it from the bucket, as when not said, or from over ssh"), json()],
+  verify: () => [
+    remote("read it back from the bucket"),
+    from("read it back from the bucket, or from over ssh").conflicts("remote"),
+    json(),
+  ],
   drill: () => [
-    from("prove the copy in the bucket"),
+    from("prove the copy in the bucket, or over ssh"),
     new Option(
       "--at [moment]",
       "prove instead that the database can be brought back as it was at a moment; the newest when none is said",
     ).conflicts("from"),
     json(),
   ],
-  choose: () => [from("among what is in the bucket"), fromStack()],
+  choose: () => [from("among the copies in the bucket, or over ssh"), fromStack()],
   restore: () => [
-    from("take the backup from the bucket"),
+    from("take the backup from the bucket, or from over ssh"),
     new Option("--at <moment>", 'the database as it was at a moment, e.g. "2026-11-22 14:03:00+01"'),
     fromStack(),
     new Option("--undo", "swap back what the last restore replaced"),

@@ -1,3 +1,4 @@
+import { type CopiesFrom, listCommand } from "../../shared/copies-places.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { refuse } from "../base/refuse.ts";
 import { shownAge } from "../base/shown-age.ts";
@@ -34,7 +35,7 @@ export interface LatestQuestion {
   stack: string;
   /** The stack whose newest is wanted instead of this one's own. */
   fromStack: string | null;
-  from: "s3" | null;
+  from: CopiesFrom | null;
   /** Where they lie, as messages name it. */
   place: string;
   now: Date;
@@ -168,14 +169,13 @@ function noneCounts(
 ): Stop {
   const { fromStack, stack, place } = question;
   const flawed = passedOver.map(({ name, why }) => `${name} (${why})`).join(", ");
-  const ways = question.from === "s3" ? "`npx budgie list --remote`" : "`npx budgie list`";
   return refuse(
     `There is no backup of stack ${fromStack ?? stack} in ${place}${flawed ? ` that counts: ${flawed}` : ""}`,
     other?.manifest?.stack === (fromStack ?? stack)
       ? `If it is the one you want, say so by its name: ${commandLine(other.name, question, stack)}`
       : other
         ? `There is one of stack ${other.manifest.stack}: ${commandLine("latest", question, other.manifest.stack)}`
-        : `Take one with \`npx budgie backup\`, or name a file; ${ways} shows what there is.`,
+        : `Take one with \`npx budgie backup\`, or name a file; \`${listCommand(question.from)}\` shows what there is.`,
   );
 }
 

@@ -1,25 +1,12 @@
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
-import type { ObjectStore } from "../../object-store/client.ts";
 import { readSettings } from "../../shared/agent-environment.ts";
-import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { addFlags } from "../../shared/forwarded-flags.ts";
 import { printJson } from "../base/print-json.ts";
 import { terminalReporter } from "../base/reporter.ts";
-import { mayRead, type ReaderOptions, readerOption, reporterFor } from "./options.ts";
-
-/** The store as the credentials see it that the command was given. They are removed from where they were kept before anything else. */
-export async function readerFor(
-  settings: AgentSettings,
-  { reader: path, identity }: ReaderOptions,
-  bucket?: string,
-): Promise<ObjectStore> {
-  const { takeIdentities } = await import("../encryption/age-identity.ts");
-  const { noReader, openReader, takeReader } = await import("../store/bucket-credentials.ts");
-  const identities = await takeIdentities(identity);
-  if (path === undefined) throw noReader("The agent itself may not read the bucket");
-  return openReader(settings, await takeReader(path), identities, bucket);
-}
+import { readerFor } from "./bucket-reader.ts";
+import { mayRead, readerOption, reporterFor } from "./options.ts";
+import { withCopies } from "./with-copies.ts";
 
 /** The commands that send copies elsewhere and fetch them back. */
 export function addOffsiteCommands(program: Command): void {
@@ -43,13 +30,14 @@ export function addOffsiteCommands(program: Command): void {
     });
 
   mayRead(addFlags(program.command("pull"), "pull"))
-    .description("fetch a backup from the bucket into the backup directory")
+    .description("fetch a backup from the bucket, or from over ssh, into the backup directory")
     .argument("<backup>", "a backup's name or key, or `latest`")
     .action(async (which: string, options) => {
       const settings = readSettings(process.env);
-      const store = await readerFor(settings, options);
       const { pull } = await import("../copies/pull.ts");
-      const pulled = await pull(settings, store, which, reporterFor(options));
+      const pulled = await withCopies(settings, options.from ?? "s3", options, copies =>
+        pull(settings, copies, which, reporterFor(options)),
+      );
       if (options.json) printJson(pulled);
     });
 

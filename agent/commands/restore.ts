@@ -1,19 +1,21 @@
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
-import { Stop } from "../../shared/exit-codes.ts";
+import type { CopiesFrom } from "../../shared/copies-places.ts";
+import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { shellWord } from "../../shared/shell-word.ts";
 import type { Reporter } from "../base/reporter.ts";
+import type { CopiesPlace } from "../copies/place.ts";
 import type { RemoteEntry } from "../copies/remote-catalogue.ts";
 import type { DryRun } from "../restore/dry-run.ts";
 import type { LoadedInto } from "../restore/restore-into.ts";
 import type { TablesCopied } from "../restore/restore-tables.ts";
 import type { Restored, RestoreOptions } from "../restore/restoring.ts";
-import { readerFor } from "./offsite.ts";
+import { readerFor } from "./bucket-reader.ts";
 import type { ReaderOptions } from "./options.ts";
+import { withCopies } from "./with-copies.ts";
 
 /** How `restore` was asked. */
 export interface RestoreFlags extends ReaderOptions {
-  from?: "s3";
+  from?: CopiesFrom;
   fromStack?: string;
   allowOlder?: boolean;
   trustFile?: boolean;
@@ -75,14 +77,16 @@ async function restoreFrom(
     import("../encryption/age-identity.ts"),
   ]);
   const object = parseObjectUrl(source);
-  const reader = object || options.from ? await readerFor(settings, options, object?.bucket) : null;
-  const identities = reader ? [] : await takeIdentities(options.identity);
-  const found =
-    options.from && reader
-      ? await pullToRestore(settings, source, reader, options, report)
-      : source === "latest"
-        ? await latestHere(settings, options, report)
-        : source;
+  const found = options.from
+    ? await withCopies(settings, options.from, options, copies =>
+        pullToRestore(settings, source, copies, options, report),
+      )
+    : source === "latest"
+      ? await latestHere(settings, options, report)
+      : source;
+  const reader = object ? await readerFor(settings, options, object.bucket) : null;
+  // What was fetched is opened already.
+  const identities = reader || options.from ? [] : await takeIdentities(options.identity);
   return carryOut(
     settings,
     options,
@@ -136,17 +140,17 @@ async function latestHere(
 async function pullToRestore(
   settings: AgentSettings,
   source: string,
-  reader: ObjectStore,
+  copies: CopiesPlace,
   { fromStack, allowOlder = false }: RestoreFlags,
   report: Reporter,
 ): Promise<string> {
-  const [{ pull }, { chooseInStore, settle }] = await Promise.all([
+  const [{ pull }, { chooseAmongCopies, settle }] = await Promise.all([
     import("../copies/pull.ts"),
     import("../restore/settled-latest.ts"),
   ]);
   const latest = (entries: readonly RemoteEntry[]) =>
-    settle(chooseInStore(settings, reader, entries, fromStack ?? null), allowOlder, report);
-  const { name } = await pull(settings, reader, source === "latest" ? latest : source, report);
+    settle(chooseAmongCopies(settings, copies, entries, fromStack ?? null), allowOlder, report);
+  const { name } = await pull(settings, copies, source === "latest" ? latest : source, report);
   return name;
 }
 
@@ -163,6 +167,12 @@ async function restoreMoment(
     import("../point-in-time/remote-chains.ts"),
   ]);
   const moment = parseMoment(at);
+  if (options.from === "ssh")
+    throw new Stop(
+      EXIT.usage,
+      "A moment cannot be gone back to over ssh: WAL is in the backup directory and in the bucket, and is not copied there.",
+      "Leave out --from, say --from s3, or restore a backup: npx budgie restore latest --from ssh",
+    );
   const store = options.from ? await readerFor(settings, options) : null;
   const source = store ? remoteChains(store) : localChains(settings);
   const { stdin } = process;

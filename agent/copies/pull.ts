@@ -2,8 +2,8 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
+import { listCommand } from "../../shared/copies-places.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { explainWrite, keepReserve, openPartial, replaceFile, requireSpace } from "../base/durable-file.ts";
 import { hashingStream, sha256Of } from "../base/hashing.ts";
@@ -17,9 +17,9 @@ import { manifestName } from "../manifest/backup-name.ts";
 import { readManifestKey } from "../manifest/key.ts";
 import { isAuthentic, signed } from "../manifest/mac.ts";
 import { type Manifest, manifestText, readManifest } from "../manifest/manifest.ts";
-import { fetchContent } from "../store/fetch-content.ts";
 import { fetchGlobals } from "./fetch-globals.ts";
 import { pulls, withCopiesLock } from "./lock.ts";
+import type { CopiesPlace } from "./place.ts";
 import { listRemote, type RemoteEntry, type WholeEntry } from "./remote-catalogue.ts";
 import { findRemote, latestRemote } from "./remote-choice.ts";
 
@@ -36,33 +36,33 @@ export interface Pulled {
 }
 
 /**
- * Fetches one backup from the store into the backup directory. `which` is a backup's name or key, `latest`, or a function that
+ * Fetches one backup from a place of copies into the backup directory. `which` is a backup's name or key, `latest`, or a function that
  * chooses among all that is there. As when a backup is taken, the dump gets its name once it is whole and on disk, and the
  * manifest comes last. A kill leaves a hidden file, which the next command that sends or fetches removes. Never overwrites. Throws a Stop.
  */
 export function pull(
   settings: AgentSettings,
-  store: ObjectStore,
+  place: CopiesPlace,
   which: string | ((entries: readonly RemoteEntry[]) => WholeEntry),
   report: Reporter,
 ): Promise<Pulled> {
   return withCopiesLock(settings, report, async () => {
-    const entries = await listRemote(store, settings);
-    const entry = typeof which === "string" ? entryNamed(entries, which, store) : which(entries);
+    const entries = await listRemote(place, settings);
+    const entry = typeof which === "string" ? entryNamed(entries, which, place) : which(entries);
     await manifestHere(settings, entry);
     const wasHere = await isHere(settings, entry);
     const { name, key, bytes } = entry;
-    if (!wasHere) await fetchDump(settings, store, entry, report);
-    await bringGlobals(settings, store, entry, report);
-    await writeManifest(settings, store, entry);
+    if (!wasHere) await fetchDump(settings, place, entry, report);
+    await bringGlobals(settings, place, entry, report);
+    await writeManifest(settings, place, entry);
     if (wasHere) report.done(`${name} is in ${settings.backupDirShown} already, and is good`);
     else report.done(`${name} is in ${settings.backupDirShown} (Size: ${humanSize(bytes)})`);
     return { name, key, bytes, wasHere };
   });
 }
 
-function entryNamed(entries: readonly RemoteEntry[], which: string, store: ObjectStore): WholeEntry {
-  return which === "latest" ? latestRemote(entries, store) : findRemote(entries, which, store);
+function entryNamed(entries: readonly RemoteEntry[], which: string, place: CopiesPlace): WholeEntry {
+  return which === "latest" ? latestRemote(entries, place) : findRemote(entries, which, place);
 }
 
 /** Done before the dump has its name: an old backup that somebody wants again would be the first that prune removes. Never shortens a pin. */
@@ -76,7 +76,7 @@ async function pinFetched(settings: AgentSettings, name: string): Promise<void> 
 
 async function fetchDump(
   settings: AgentSettings,
-  store: ObjectStore,
+  place: CopiesPlace,
   { name, key, bytes, etag, manifest }: WholeEntry,
   report: Reporter,
 ): Promise<void> {
@@ -85,14 +85,14 @@ async function fetchDump(
   const partial = await openPartial(backupDir, pulls(settings), name);
   const progress = report.progress("fetching", bytes);
   const hash = hashingStream();
-  const source = Readable.from(fetchContent(store, { key, bytes, etag }), { objectMode: false });
+  const source = Readable.from(place.content({ key, bytes, etag }), { objectMode: false });
   try {
     const guard = keepReserve(backupDir, backupDirShown);
     await pipeline([source, hash.stream, watchedStream(countInto(progress)), guard, partial.sink()]);
     if (hash.sha256() !== manifest.sha256) {
       throw refuse(
-        `${store.shown}/${key} is corrupt: its bytes are not those that its manifest recorded`,
-        "Use another backup: `npx budgie list --remote` shows them.",
+        `${place.shown}/${key} is corrupt: its bytes are not those that its manifest recorded`,
+        `Use another backup: \`${listCommand(place.from)}\` shows them.`,
       );
     }
     await forgetDrill(settings, name);
@@ -109,7 +109,7 @@ async function fetchDump(
 /** A backup without its roles is still a backup. */
 async function bringGlobals(
   settings: AgentSettings,
-  store: ObjectStore,
+  place: CopiesPlace,
   entry: WholeEntry,
   report: Reporter,
 ): Promise<void> {
@@ -121,7 +121,7 @@ async function bringGlobals(
     if (sha256Of(here) !== globals.sha256) throw inTheWay(settings, globals.file);
     return;
   }
-  const content = await fetchGlobals(store, entry).catch((error: unknown) => {
+  const content = await fetchGlobals(place, entry).catch((error: unknown) => {
     if (!(error instanceof Stop) || error.code !== EXIT.unusableBackup) throw error;
     report.warn(`${error.message} The backup is fetched without it`);
     return null;
@@ -165,22 +165,15 @@ async function isHere(settings: AgentSettings, { name, manifest }: WholeEntry): 
 
 /**
  * Signs the manifest if this stack's agent wrote it; else it keeps the MAC that it has, even a wrong one or none. A manifest that is
- * here already is read anew, because fetching took its time. It is kept, unless only the store's is authentic.
+ * here already is read anew, because fetching took its time. It is kept, unless only the other is authentic.
  */
-async function writeManifest(settings: AgentSettings, store: ObjectStore, entry: WholeEntry): Promise<void> {
+async function writeManifest(settings: AgentSettings, place: CopiesPlace, entry: WholeEntry): Promise<void> {
   const { key, etag, at, listedAt } = entry;
   const here = await manifestHere(settings, entry);
   const { manifest, authentic } = here?.authentic || (here && !entry.authentic) ? here : entry;
   const now = new Date().toISOString();
-  const offsite = {
-    store: store.shown,
-    key,
-    at: at ?? now,
-    etag,
-    versionId: null,
-    listedAt: listedAt ?? now,
-  };
-  const written: Manifest = { ...manifest, offsite };
+  const found = place.record({ key, etag, at: at ?? now, listedAt: listedAt ?? now });
+  const written: Manifest = { ...manifest, ...found };
   const text = manifestText(authentic ? signed(await readManifestKey(settings), written) : written);
   await replace(settings, manifestName(manifest.file) as string, text);
 }
@@ -198,7 +191,7 @@ async function replace(
 function inTheWay({ backupDirShown }: AgentSettings, name: string): Stop {
   return new Stop(
     EXIT.unusableBackup,
-    `${backupDirShown}/${name} is there already, and is not what the store has under that name.`,
+    `${backupDirShown}/${name} is there already, and is not what the copies have under that name.`,
     "Move it elsewhere, together with the file beside it, then run the same command again.",
   );
 }

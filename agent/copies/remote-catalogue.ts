@@ -1,5 +1,5 @@
+import { buffer } from "node:stream/consumers";
 import pMap from "p-map";
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { WrongIdentity } from "../encryption/decrypt.ts";
@@ -8,9 +8,10 @@ import { changedFlaw, foreignFlaw } from "../manifest/flaw.ts";
 import { readManifestKey } from "../manifest/key.ts";
 import { type ManifestKey, type Signature, signatureOf } from "../manifest/mac.ts";
 import { type Manifest, parseManifest } from "../manifest/manifest.ts";
-import { fetchText, isEncryptedName } from "../store/fetch-content.ts";
-import { encryptedKeys, type ObjectName, objectKeys, parseObjectName } from "../store/object-key.ts";
-import { listObjects, type RemoteObject } from "../store/remote-objects.ts";
+import { isEncryptedName } from "../store/fetch-content.ts";
+import type { ObjectName } from "../store/object-key.ts";
+import type { RemoteObject } from "../store/remote-objects.ts";
+import type { CopiesPlace } from "./place.ts";
 
 /** A manifest grows with the number of tables, by some 300 bytes each. Anything larger is no manifest. */
 const LARGEST_MANIFEST = 16 * 1024 * 1024;
@@ -18,7 +19,7 @@ const FETCHED_AT_ONCE = 8;
 /** The flaw of a backup whose manifest the given identity does not open. */
 export const OTHER_KEY = "encrypted to another key than the one that was given";
 
-/** What the store has of one backup, or one object that belongs to no backup. */
+/** What a place of copies has of one backup, or one object that belongs to no backup. */
 export interface RemoteEntry {
   /** The backup's name, or that of an object that belongs to no backup. */
   name: string;
@@ -47,12 +48,12 @@ export type WholeEntry = RemoteEntry & { manifest: Manifest };
 
 type Reading = Pick<AgentSettings, "stack" | "manifestKeyFile">;
 
-/** Everything under the stack's prefix, newest first. Flawed entries are listed too: nothing is passed over in silence. Throws a Stop. */
-export async function listRemote(store: ObjectStore, settings: Reading): Promise<RemoteEntry[]> {
+/** Everything that the place has under the stack's prefix, newest first. Flawed entries are listed too: nothing is passed over in silence. Throws a Stop. */
+export async function listRemote(place: CopiesPlace, settings: Reading): Promise<RemoteEntry[]> {
   const pairs = new Map<string, Pair>();
   const strangers: RemoteObject[] = [];
-  for (const object of await listObjects(store)) {
-    const name = parseObjectName(object.name);
+  for (const object of await place.list()) {
+    const name = place.parseName(object.name);
     if (!name) {
       strangers.push(object);
       continue;
@@ -66,7 +67,7 @@ export async function listRemote(store: ObjectStore, settings: Reading): Promise
   }
   const newestFirst = [...pairs.values()].sort((a, b) => (a.pair < b.pair ? 1 : -1));
   const key = await readManifestKey(settings);
-  const entries = await pMap(newestFirst, pair => describePair(store, settings.stack, key, pair), {
+  const entries = await pMap(newestFirst, pair => describePair(place, settings.stack, key, pair), {
     concurrency: FETCHED_AT_ONCE,
   });
   return [...entries, ...strangers.map(object => entryOf(object, "not a backup's name"))];
@@ -83,7 +84,7 @@ interface Pair extends ObjectName {
 }
 
 async function describePair(
-  store: ObjectStore,
+  place: CopiesPlace,
   stack: string,
   key: ManifestKey,
   pair: Pair,
@@ -100,15 +101,15 @@ async function describePair(
   const described = { ...entryOf(dump, ""), name: nameOf(dump, pair), globals, listedAt: beside.at };
   if (dumps.some(other => nameOf(other, pair) !== described.name))
     return { ...described, flaw: "more than one dump has this name" };
-  if (isEncryptedName(beside.key) && store.identities.length === 0)
+  if (isEncryptedName(beside.key) && place.identities.length === 0)
     return { ...described, unopened: true, flaw: null };
-  const reading = await readRemoteManifest(store, beside);
+  const reading = await readRemoteManifest(place, beside);
   if (!reading.found) {
     const flaw = reading.detail === OTHER_KEY ? OTHER_KEY : `manifest not readable: ${reading.detail}`;
     return { ...described, flaw };
   }
   const { record: manifest, json } = reading;
-  const broken = mismatch(store, manifest, dump);
+  const broken = mismatch(place, manifest, dump);
   if (broken) return { ...described, flaw: broken };
   const signature = signatureOf(key, json);
   const authentic = signature === "right";
@@ -116,12 +117,9 @@ async function describePair(
 }
 
 /** Why a dump and a manifest do not fit together; null when they do. */
-function mismatch(store: ObjectStore, manifest: Manifest, dump: RemoteObject): string | null {
+function mismatch(place: CopiesPlace, manifest: Manifest, dump: RemoteObject): string | null {
   const encrypted = isEncryptedName(dump.key);
-  const { dump: key } = encrypted
-    ? encryptedKeys(store.prefix, manifest)
-    : objectKeys(store.prefix, manifest);
-  if (key !== dump.key) return "its manifest is of another backup";
+  if (place.keyOf(manifest, encrypted) !== dump.key) return "its manifest is of another backup";
   if (encrypted && mayBeEncrypted(dump.bytes, manifest.bytes)) return null;
   if (manifest.bytes !== dump.bytes) return `${dump.bytes} bytes, its manifest says ${manifest.bytes}`;
   return null;
@@ -139,11 +137,11 @@ export function ofStack(stack: string): string {
   return `of stack ${stack}`;
 }
 
-async function readRemoteManifest(store: ObjectStore, object: RemoteObject) {
+async function readRemoteManifest(place: CopiesPlace, object: RemoteObject) {
   const { bytes } = object;
   if (bytes > LARGEST_MANIFEST) return { found: false, detail: `${bytes} bytes are too many` } as const;
   try {
-    return parseManifest(await fetchText(store, object));
+    return parseManifest((await buffer(place.content(object))).toString());
   } catch (error) {
     const isOwnFault =
       error instanceof WrongIdentity || (error instanceof Stop && error.code === EXIT.unusableBackup);

@@ -1,4 +1,3 @@
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import type { Reporter } from "../base/reporter.ts";
@@ -6,6 +5,7 @@ import { endAcceptance } from "../catalogue/accepted-unproven.ts";
 import { saveDrillOutcome } from "../catalogue/drill-record.ts";
 import { recordRun } from "../catalogue/last-run.ts";
 import { repairLines } from "../catalogue/unloadable-now.ts";
+import type { CopiesPlace } from "../copies/place.ts";
 import { totalRows } from "../manifest/manifest.ts";
 import { type ThrowawayPlace, withThrowawayPlace } from "../throwaway/place.ts";
 import { type DrillSource, fetchInto, findHere, findThere, isInCatalogue } from "./source.ts";
@@ -14,8 +14,8 @@ import { tryBackup, type Verdict } from "./try-backup.ts";
 export interface DrillOptions {
   /** A backup's name, a path inside the agent, or `latest`. */
   which: string;
-  /** The store whose copy is tried, with credentials that may read; null for what is in the backup directory. */
-  store: ObjectStore | null;
+  /** The place whose copy is tried; null for what is in the backup directory. */
+  copies: CopiesPlace | null;
 }
 
 export interface Drilled extends Verdict {
@@ -31,7 +31,7 @@ const TAKE_ANOTHER = "Take a new backup: npx budgie backup";
 const BELOW = "\n    ";
 
 /**
- * Proves a backup by restoring it into a throw-away server, and records the verdict. The verdict on a store's copy is not
+ * Proves a backup by restoring it into a throw-away server, and records the verdict. The verdict on a copy elsewhere is not
  * recorded, because it says nothing of the backup here. The live database is asked once what it is like and otherwise left
  * alone. So no lock is taken, and backups and restores go on meanwhile. Only one drill runs at a time.
  *
@@ -40,12 +40,12 @@ const BELOW = "\n    ";
  */
 export function drill(
   settings: AgentSettings,
-  { which, store }: DrillOptions,
+  { which, copies }: DrillOptions,
   report: Reporter,
 ): Promise<Drilled> {
   const startedAt = new Date();
   return withThrowawayPlace("drill", `drill since ${startedAt.toISOString()}`, async place => {
-    const open = await choose(settings, { which, store }, place, report);
+    const open = await choose(settings, { which, copies }, place, report);
     return recordRun(settings, "drill", "drill", async () => {
       const source = await open();
       const verdict = await tryBackup(settings, place, source, report);
@@ -53,7 +53,7 @@ export function drill(
       await keep(settings, source, verdict, seconds);
       const { tables } = source.manifest;
       const drilled = {
-        name: store ? source.shown : source.name,
+        name: copies ? source.shown : source.name,
         ...verdict,
         tables: tables.length,
         rows: totalRows(tables),
@@ -68,13 +68,13 @@ export function drill(
 /** Returns what opens the backup. A refusal here is no drill, so the record of how the last drill ended stays as it was. */
 async function choose(
   settings: AgentSettings,
-  { which, store }: DrillOptions,
+  { which, copies }: DrillOptions,
   place: ThrowawayPlace,
   report: Reporter,
 ): Promise<() => Promise<DrillSource>> {
-  if (store) {
-    const entry = await findThere(store, settings, which);
-    return () => fetchInto(place, store, entry, report);
+  if (copies) {
+    const entry = await findThere(copies, settings, which);
+    return () => fetchInto(place, copies, entry, report);
   }
   const found = await findHere(settings, which);
   return async () => found;

@@ -3,7 +3,6 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import type { Stop } from "../../shared/exit-codes.ts";
 import { keepReserve, requireSpace } from "../base/durable-file.ts";
@@ -12,11 +11,11 @@ import { refuse } from "../base/refuse.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type BackupSource, findBackup } from "../catalogue/backup-source.ts";
 import { newestTaken } from "../catalogue/catalogue.ts";
+import type { CopiesPlace } from "../copies/place.ts";
 import { listRemote, type WholeEntry } from "../copies/remote-catalogue.ts";
 import { findRemote, latestRemote } from "../copies/remote-choice.ts";
 import { NOT_AUTHENTIC } from "../manifest/flaw.ts";
 import type { Manifest } from "../manifest/manifest.ts";
-import { fetchContent } from "../store/fetch-content.ts";
 import { THROWAWAY_SHOWN, type ThrowawayPlace } from "../throwaway/place.ts";
 
 /** A dump that can be tried: one with a record to compare it with. */
@@ -48,15 +47,15 @@ export async function findHere(settings: AgentSettings, which: string): Promise<
   return { name, path, shown, manifest, authentic };
 }
 
-/** Finds a backup in the store by its name or key, or `latest`. Throws a Stop as `findHere` does. */
+/** Finds a backup among the copies in a place by its name or key, or `latest`. Throws a Stop as `findHere` does. */
 export async function findThere(
-  store: ObjectStore,
+  copies: CopiesPlace,
   settings: AgentSettings,
   which: string,
 ): Promise<WholeEntry> {
-  const entries = await listRemote(store, settings);
-  const entry = which === "latest" ? latestRemote(entries, store) : findRemote(entries, which, store);
-  if (!entry.authentic) throw notAuthentic(`${store.shown}/${entry.key}`);
+  const entries = await listRemote(copies, settings);
+  const entry = which === "latest" ? latestRemote(entries, copies) : findRemote(entries, which, copies);
+  if (!entry.authentic) throw notAuthentic(`${copies.shown}/${entry.key}`);
   return entry;
 }
 
@@ -67,10 +66,10 @@ function notAuthentic(name: string): Stop {
   );
 }
 
-/** Fetches the store's own copy into the place, and it goes with the place. */
+/** Fetches a copy into the place, and it goes with the place. */
 export async function fetchInto(
   place: ThrowawayPlace,
-  store: ObjectStore,
+  copies: CopiesPlace,
   entry: WholeEntry,
   report: Reporter,
 ): Promise<DrillSource> {
@@ -80,7 +79,7 @@ export async function fetchInto(
   const progress = report.progress("fetching", bytes);
   try {
     await pipeline(
-      Readable.from(fetchContent(store, entry), { objectMode: false }),
+      Readable.from(copies.content(entry), { objectMode: false }),
       watchedStream(countInto(progress)),
       keepReserve(place.directory, THROWAWAY_SHOWN),
       createWriteStream(path, { mode: 0o600 }),
@@ -88,7 +87,7 @@ export async function fetchInto(
   } finally {
     progress.end();
   }
-  return { name, path, shown: `${store.shown}/${key}`, manifest, authentic };
+  return { name, path, shown: `${copies.shown}/${key}`, manifest, authentic };
 }
 
 /** Only what lies in the backup directory can count or not. */

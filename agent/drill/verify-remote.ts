@@ -1,17 +1,16 @@
 import { Readable } from "node:stream";
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import type { BackupFormat } from "../../shared/backup-format.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { refuse } from "../base/refuse.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { fetchGlobals } from "../copies/fetch-globals.ts";
+import type { CopiesPlace } from "../copies/place.ts";
 import { isWhole, listRemote, type RemoteEntry, type WholeEntry } from "../copies/remote-catalogue.ts";
 import { findRemote, latestRemote, requireOpened } from "../copies/remote-choice.ts";
 import { inspectBytes, requireWhole } from "../dump/inspect.ts";
 import type { DumpKind } from "../dump/kind.ts";
 import { formatOf } from "../manifest/backup-name.ts";
-import { fetchContent } from "../store/fetch-content.ts";
 import { tellNotGood, tellWhole, type Verified } from "./verified.ts";
 
 /** What the bytes must be, by the name under which the backup was taken. */
@@ -27,47 +26,47 @@ const KINDS: Record<BackupFormat, DumpKind> = {
 const OTHERS_IN_SAMPLE = 2;
 
 /**
- * Reads every byte of backups in the store and compares them with their manifests; keeps nothing. `which` is a backup's name or
+ * Reads every byte of backups that are copies in a place, and compares them with their manifests; keeps nothing. `which` is a backup's name or
  * key, `latest`, `all`, or `sample`. With `all` and `sample`, a backup whose parts do not fit together is told, and is not good.
- * Throws a Stop when the store does not hand them out.
+ * Throws a Stop when the place does not hand them out.
  */
 export async function verifyRemote(
   settings: AgentSettings,
-  store: ObjectStore,
+  place: CopiesPlace,
   which: string,
   report: Reporter,
 ): Promise<Verified[]> {
-  const entries = await listRemote(store, settings);
-  if (which === "all" || which === "sample") requireOpened(entries, store);
+  const entries = await listRemote(place, settings);
+  if (which === "all" || which === "sample") requireOpened(entries, place);
   const results: Verified[] = [];
-  for (const entry of choose(entries, which, store)) {
-    if (isWhole(entry)) results.push(await verifyOne(store, entry, report));
+  for (const entry of choose(entries, which, place)) {
+    if (isWhole(entry)) results.push(await verifyOne(place, entry, report));
     else results.push(tellNotGood(entry.name, `${entry.name} does not count: ${entry.flaw}`, report));
   }
   return results;
 }
 
-function choose(entries: readonly RemoteEntry[], which: string, store: ObjectStore): readonly RemoteEntry[] {
+function choose(entries: readonly RemoteEntry[], which: string, place: CopiesPlace): readonly RemoteEntry[] {
   if (which === "all") return entries;
-  if (which === "latest") return [latestRemote(entries, store)];
-  if (which !== "sample") return [findRemote(entries, which, store)];
+  if (which === "latest") return [latestRemote(entries, place)];
+  if (which !== "sample") return [findRemote(entries, which, place)];
   const [newest, ...others] = entries.filter(isWhole);
   const broken = entries.filter(entry => !isWhole(entry));
   return [...(newest ? [newest] : []), ...someOf(others, OTHERS_IN_SAMPLE), ...broken];
 }
 
-async function verifyOne(store: ObjectStore, entry: WholeEntry, report: Reporter): Promise<Verified> {
+async function verifyOne(place: CopiesPlace, entry: WholeEntry, report: Reporter): Promise<Verified> {
   const { name, key, manifest } = entry;
-  const shown = `${store.shown}/${key}`;
+  const shown = `${place.shown}/${key}`;
   const progress = report.progress("reading", manifest.bytes);
-  const source = Readable.from(fetchContent(store, entry), { objectMode: false });
+  const source = Readable.from(place.content(entry), { objectMode: false });
   try {
     const stream = { source, kind: KINDS[formatOf(manifest.file) ?? "sql"], shown };
     const dump = await inspectBytes(stream, progress).finally(() => progress.end());
     requireWhole(dump, shown, manifest);
     if (dump.sha256 !== manifest.sha256)
       throw refuse(`${shown} is corrupt: its bytes are not those that its manifest recorded`);
-    await fetchGlobals(store, entry);
+    await fetchGlobals(place, entry);
     return tellWhole(entry, dump, report);
   } catch (error) {
     if (!(error instanceof Stop) || error.code !== EXIT.unusableBackup) throw error;

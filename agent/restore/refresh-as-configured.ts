@@ -97,7 +97,7 @@ async function withChosen<T>(
   if (place?.kind === "ssh") {
     const identities = await readIdentities(configured);
     const server = { ...place, ...requireKey(configured), setting: "refreshSsh" } as const;
-    return withNewestOverSsh(server, { fromStack, identities }, report, work);
+    return withNewestOverSsh(settings, server, { fromStack, identities }, report, work);
   }
   if (place?.kind === "s3") {
     const store = await openConfigured(settings, configured, place);

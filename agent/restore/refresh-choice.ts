@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
+import { listCommand } from "../../shared/copies-places.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { refuse } from "../base/refuse.ts";
 import type { Reporter } from "../base/reporter.ts";
@@ -10,6 +11,7 @@ import { shownAge } from "../base/shown-age.ts";
 import { findBackup } from "../catalogue/backup-source.ts";
 import { type CatalogueEntry, listBackups } from "../catalogue/catalogue.ts";
 import { TIME_TOLERANCE_MS } from "../catalogue/judged-backup.ts";
+import { type CopiesPlace, inBucket } from "../copies/place.ts";
 import { isWhole, listRemote, type RemoteEntry, type WholeEntry } from "../copies/remote-catalogue.ts";
 import { findRemote, requireReadable } from "../copies/remote-choice.ts";
 import { isForeignOnly } from "../manifest/flaw.ts";
@@ -121,9 +123,12 @@ export async function chooseInBucket(
   { fromStack, backup }: { fromStack: string; backup: string | null },
   report: Reporter,
 ): Promise<ChosenBackup> {
-  const entries = await listRemote(store, { ...settings, stack: fromStack });
+  const copies = inBucket(store);
+  const entries = await listRemote(copies, { ...settings, stack: fromStack });
   const chosen =
-    backup === null ? newestWhole(entries, store, fromStack, new Date()) : findRemote(entries, backup, store);
+    backup === null
+      ? newestWhole(entries, copies, fromStack, new Date())
+      : findRemote(entries, backup, copies);
   requireOfStack(chosen.name, chosen.manifest, fromStack);
   if (backup === null)
     report.info(
@@ -135,18 +140,19 @@ export async function chooseInBucket(
 /** @param entries as their own stack lists them, newest first */
 export function newestWhole(
   entries: readonly RemoteEntry[],
-  store: Pick<ObjectStore, "shown" | "prefix">,
+  copies: Pick<CopiesPlace, "shown" | "prefix" | "from">,
   stack: string,
   now: Date,
 ): WholeEntry {
   const newest = entries.filter(isWhole).find(entry => whyNotTaken(entry, stack, now) === null);
-  requireReadable(entries, newest, store);
+  requireReadable(entries, newest, copies);
   if (newest) return newest;
   const [latest] = entries;
   const why = latest ? `; the newest, ${latest.name}, cannot: ${whyNotTaken(latest, stack, now)}` : "";
+  const under = copies.prefix === "" ? "" : `, under ${copies.prefix},`;
   throw refuse(
-    `There is no backup of stack ${stack} in ${store.shown}, under ${store.prefix}, that can be taken${why}`,
-    `See what that stack has sent: npx budgie --stack ${stack} list --remote`,
+    `There is no backup of stack ${stack} in ${copies.shown}${under} that can be taken${why}`,
+    `See what that stack has sent: ${listCommand(copies.from, stack)}`,
   );
 }
 

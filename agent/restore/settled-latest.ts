@@ -1,4 +1,3 @@
-import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type CatalogueEntry, listBackups } from "../catalogue/catalogue.ts";
@@ -13,6 +12,7 @@ import {
   type Latest,
   type LatestQuestion,
 } from "../catalogue/latest.ts";
+import type { CopiesPlace } from "../copies/place.ts";
 import type { RemoteEntry } from "../copies/remote-catalogue.ts";
 import { latestRemoteToRestore } from "../copies/remote-choice.ts";
 import { isForeignOnly } from "../manifest/flaw.ts";
@@ -47,15 +47,16 @@ export async function chooseHere(
   return { latest: chooseLatest(await listEachAsItsOwn(settings), question), question };
 }
 
-/** The latest among what the store has. Throws a Stop when there is none. */
-export function chooseInStore(
+/** The latest among the copies in a place. Throws a Stop when there is none. */
+export function chooseAmongCopies(
   { stack }: AgentSettings,
-  store: Pick<ObjectStore, "shown">,
+  place: CopiesPlace,
   entries: readonly RemoteEntry[],
   fromStack: string | null,
 ): Chosen<RemoteEntry> {
-  const question: LatestQuestion = { stack, fromStack, from: "s3", place: store.shown, now: new Date() };
-  return { latest: latestRemoteToRestore(entries, store, question), question };
+  const { from, shown } = place;
+  const question: LatestQuestion = { stack, fromStack, from, place: shown, now: new Date() };
+  return { latest: latestRemoteToRestore(entries, place, question), question };
 }
 
 /** Says what was chosen and what was passed over. Throws the Stop that asks for a decision, unless it was taken. */

@@ -46,12 +46,12 @@ export async function proveFirstBackup(settings: AgentSettings, report: Reporter
       // The agent may have just taken it by itself, or a gate before the stack was destroyed.
       const untried = untriedBackup(backups);
       if (untried) {
-        await drill(settings, { which: untried, store: null }, report);
+        await drill(settings, { which: untried, copies: null }, report);
         continue;
       }
       const name = await takeOne(settings, facts, report);
       if (name === null) continue;
-      await drill(settings, { which: name, store: null }, report);
+      await drill(settings, { which: name, copies: null }, report);
       // A backup that was taken just now holds what there is, even if that is nothing.
       const judged = await judgedBackups(settings, { ...facts, tables: 0 });
       return (

@@ -105,7 +105,7 @@ async function sendAll(settings: AgentSettings, report: Reporter, signal: AbortS
 
 async function drillWhenDue(settings: AgentSettings, report: Reporter): Promise<void> {
   if (isDrillDue(await listKept(settings), new Date()))
-    await drill(settings, { which: "latest", store: null }, report);
+    await drill(settings, { which: "latest", copies: null }, report);
 }
 
 /** Before the first base backup has its WAL there is nothing to drill. */

@@ -50,8 +50,6 @@ export interface ObjectName {
   pair: string;
   /** The backup's name without its ending. */
   stem: string;
-  /** The first 12 digits of the dump's SHA-256. */
-  hash: string;
   kind: BackupFormat | "globals.sql" | "json";
 }
 
@@ -59,7 +57,7 @@ export interface ObjectName {
 export function parseObjectName(name: string): ObjectName | null {
   const [, stem, hash, kind] = OBJECT.exec(name) ?? [];
   if (!stem || !hash || !kind) return null;
-  return { pair: `${stem}-${hash}`, stem, hash, kind: kind as ObjectName["kind"] };
+  return { pair: `${stem}-${hash}`, stem, kind: kind as ObjectName["kind"] };
 }
 
 /** The key of the manifest beside a dump in any bucket. Null where the dump's ending is not known. */

@@ -4,10 +4,9 @@ import { findRemote, latestRemote } from "../../../../agent/copies/remote-choice
 import { CHANGED, foreignFlaw } from "../../../../agent/manifest/flaw.ts";
 import type { Manifest } from "../../../../agent/manifest/manifest.ts";
 import { parseObjectUrl } from "../../../../agent/restore/restore-source.ts";
-import type { ObjectStore } from "../../../../object-store/client.ts";
 import { EXIT, type Stop } from "../../../../shared/exit-codes.ts";
 
-const STORE = { shown: "http://store:9000/b", prefix: "dev/" } as ObjectStore;
+const STORE = { shown: "http://store:9000/b", prefix: "dev/", from: "s3" } as const;
 
 /** A whole backup of so many rows, of the database with this system identifier. */
 const entry = (name: string, systemIdentifier: string, rows: number, change: Partial<RemoteEntry> = {}) => {

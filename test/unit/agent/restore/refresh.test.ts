@@ -94,7 +94,7 @@ describe("the newest proven backup of another stack", () => {
   });
 
   it("is in a bucket the newest that is whole, and never one older than one that nobody can read", () => {
-    const store = { shown: "aws/backups", prefix: "prod/" };
+    const store = { shown: "aws/backups", prefix: "prod/", from: "s3" } as const;
     const there = (day: string, more: object = {}, manifest: object = {}) =>
       ({ ...entry(day, {}, manifest), unopened: false, ...more }) as unknown as RemoteEntry;
     const entries = [
