@@ -17,7 +17,21 @@ export async function withCopies<T>(
   const { takeIdentities } = await import("../encryption/age-identity.ts");
   const { withSshConnection } = await import("../ssh/connection.ts");
   const identities = await takeIdentities(options.identity);
-  return withSshConnection(requireSsh(settings), connection => work(overSsh(connection, identities)));
+  const server = requireSsh(settings);
+  return withSshConnection(server, connection => work(overSsh(connection, identities))).catch(
+    (error: unknown) => {
+      throw error instanceof Stop && error.code === EXIT.storeUnreachable ? notRead(error) : error;
+    },
+  );
+}
+
+/** What helps whoever sends does not help whoever fetches. */
+function notRead({ code, message }: Stop): Stop {
+  return new Stop(
+    code,
+    message,
+    "Run the same command again when it answers. `npx budgie list` shows what is on this machine.",
+  );
 }
 
 function requireSsh({ ssh }: AgentSettings): NonNullable<AgentSettings["ssh"]> {

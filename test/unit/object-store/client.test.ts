@@ -33,7 +33,6 @@ describe("the keys of a backup's two objects", () => {
     expect(parseObjectName("budgie_20261122_140000-4f2a9c01d3e7.sql.gz")).toEqual({
       pair: "budgie_20261122_140000-4f2a9c01d3e7",
       stem: "budgie_20261122_140000",
-      hash: "4f2a9c01d3e7",
       kind: "sql.gz",
     });
   });
