@@ -14,35 +14,74 @@ export interface Recoverable {
 
 /** The ranges of all base backups that can be used, oldest first. */
 export function recoverables(chains: readonly ChainContent[]): Recoverable[] {
-  return chains
-    .flatMap(chain => chain.bases.map(base => recoverableFrom(chain, base)))
+  return chains.flatMap(recoverablesOf).sort((a, b) => a.from - b.from);
+}
+
+/** From the newest base backup to the oldest, so that the WAL behind each is walked once. */
+function recoverablesOf(chain: ChainContent): Recoverable[] {
+  const whole = new Map([
+    ...chain.received.map(segment => [segment, Number.NEGATIVE_INFINITY] as const),
+    ...chain.sealed.map(({ segment, coversUntil }) => [segment, coversUntil] as const),
+  ]);
+  const walked = new Map<string, Run>();
+  return chain.bases
+    .toReversed()
+    .map(base => recoverableFrom(chain, base, whole, walked))
     .filter(recoverable => recoverable !== null)
-    .sort((a, b) => a.from - b.from);
+    .reverse();
+}
+
+/** Whole segments that follow each other. */
+interface Run {
+  segments: string[];
+  /** Every transaction committed by then is in them. Milliseconds since 1970. */
+  coversUntil: number;
 }
 
 /** Null while the WAL that the base backup itself needs is not complete. */
-export function recoverableFrom(chain: ChainContent, base: BaseRecord): Recoverable | null {
+function recoverableFrom(
+  chain: ChainContent,
+  base: BaseRecord,
+  whole: ReadonlyMap<string, number>,
+  walked: Map<string, Run>,
+): Recoverable | null {
   const { segmentBytes, timeline } = base;
-  const sealed = new Map(chain.sealed.map(segment => [segment.segment, segment]));
-  const whole = new Set([...sealed.keys(), ...chain.received]);
-  const segments: string[] = [];
-  let coversUntil = Number.NEGATIVE_INFINITY;
-  let next = segmentAt(timeline, parseLsn(base.startLsn), segmentBytes);
-  for (; whole.has(next); next = nextSegment(next, segmentBytes)) {
-    segments.push(next);
-    coversUntil = Math.max(coversUntil, sealed.get(next)?.coversUntil ?? Number.NEGATIVE_INFINITY);
-  }
-  let end = startOfSegment(next, segmentBytes);
-  if (chain.partial === next) {
-    segments.push(next);
-    end = endOfSegment(next, segmentBytes);
-  }
+  const first = segmentAt(timeline, parseLsn(base.startLsn), segmentBytes);
+  const run = runFrom(first, segmentBytes, whole, walked);
+  walked.set(first, run);
+  const last = run.segments.at(-1);
+  const next = last === undefined ? first : nextSegment(last, segmentBytes);
+  const isReceiving = chain.partial === next;
+  const end = isReceiving ? endOfSegment(next, segmentBytes) : startOfSegment(next, segmentBytes);
   const { mark } = chain;
-  if (mark && mark.lsn <= end) coversUntil = Math.max(coversUntil, mark.at);
+  const until = mark && mark.lsn <= end ? Math.max(run.coversUntil, mark.at) : run.coversUntil;
   const from = Date.parse(base.consistentAt);
   const stop = parseLsn(base.stopLsn);
-  if (end < stop || coversUntil < from) return null;
-  return { chain, base, from, until: coversUntil, segments };
+  if (end < stop || until < from) return null;
+  return { chain, base, from, until, segments: isReceiving ? [...run.segments, next] : run.segments };
+}
+
+/** Goes on with what was walked before, where it gets there. */
+function runFrom(
+  first: string,
+  segmentBytes: number,
+  whole: ReadonlyMap<string, number>,
+  walked: ReadonlyMap<string, Run>,
+): Run {
+  const segments: string[] = [];
+  let coversUntil = Number.NEGATIVE_INFINITY;
+  for (let next = first; ; next = nextSegment(next, segmentBytes)) {
+    const behind = walked.get(next);
+    if (behind)
+      return {
+        segments: segments.concat(behind.segments),
+        coversUntil: Math.max(coversUntil, behind.coversUntil),
+      };
+    const covered = whole.get(next);
+    if (covered === undefined) return { segments, coversUntil };
+    segments.push(next);
+    coversUntil = Math.max(coversUntil, covered);
+  }
 }
 
 /** Joins ranges that overlap or touch. Oldest first. */

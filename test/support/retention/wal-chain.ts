@@ -1,4 +1,5 @@
 import type { BaseRecord } from "../../../agent/point-in-time/base-record.ts";
+import { type Recoverable, recoverables } from "../../../agent/point-in-time/recoverable.ts";
 import type { ChainContent } from "../../../agent/point-in-time/wal-chain.ts";
 import { sealedName, segmentAt } from "../../../agent/point-in-time/wal-segment.ts";
 
@@ -33,6 +34,11 @@ export function base(
     parameters: {},
     files: [{ name: `${name}.tar.gz`, bytes: 1, sha256: "0".repeat(64) }],
   };
+}
+
+/** What one base backup leads to; null when it cannot be used. */
+export function recoverableFrom(chain: ChainContent, from: BaseRecord): Recoverable | null {
+  return recoverables([{ ...chain, bases: [from] }])[0] ?? null;
 }
 
 /** A chain whose segment N covers until N minutes after `startedAt`. */

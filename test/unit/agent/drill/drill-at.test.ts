@@ -5,9 +5,17 @@ import {
   judgePointInTimeDrill,
   type PointInTimeDrill,
 } from "../../../../agent/point-in-time/drill-record.ts";
-import { leadsToPosition, recoverableFrom } from "../../../../agent/point-in-time/recoverable.ts";
+import { leadsToPosition } from "../../../../agent/point-in-time/recoverable.ts";
 import { isDrillAtDue } from "../../../../agent/schedule/scheduled-backup.ts";
-import { base, chainOf, DAY, MINUTE, SEGMENT_BYTES, START } from "../../../support/retention/wal-chain.ts";
+import {
+  base,
+  chainOf,
+  DAY,
+  MINUTE,
+  recoverableFrom,
+  SEGMENT_BYTES,
+  START,
+} from "../../../support/retention/wal-chain.ts";
 
 const good: PointInTimeDrill = {
   at: new Date(START).toISOString(),

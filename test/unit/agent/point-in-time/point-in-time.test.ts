@@ -9,7 +9,6 @@ import {
   missingSegment,
   pickBase,
   type Recoverable,
-  recoverableFrom,
   recoverables,
 } from "../../../../agent/point-in-time/recoverable.ts";
 import { judgeGaps, judgeReceiving } from "../../../../agent/point-in-time/status.ts";
@@ -26,6 +25,7 @@ import {
   chainOf,
   DAY,
   MINUTE,
+  recoverableFrom,
   SEGMENT_BYTES,
   START,
   segment,
@@ -194,6 +194,42 @@ describe("which moments can be gone back to", () => {
           expect(there.has(number), `segment ${number}`).toBe(true);
       }),
     );
+  });
+});
+
+describe("the base backups of one chain", () => {
+  const numbers = fc.uniqueArray(fc.integer({ min: 0, max: 14 }), { maxLength: 15 });
+
+  it("each lead to what they would lead to alone", () => {
+    fc.assert(
+      fc.property(
+        numbers,
+        numbers,
+        numbers,
+        fc.integer({ min: 0, max: 15 }),
+        (at, sealed, received, partial) => {
+          const order = (some: number[]) => [...some].sort((a, b) => a - b);
+          const chain = chainOf({
+            bases: order(at).map(number => base(number, START + number * MINUTE)),
+            sealed: order(sealed),
+            received: order(received),
+            partial,
+            mark: { at: START + 20 * MINUTE, lsn: BigInt(partial * SEGMENT_BYTES) },
+          });
+          const alone = chain.bases.flatMap(one => recoverableFrom(chain, one) ?? []);
+          const all = recoverables([chain]);
+          expect(all.map(({ chain: _, ...found }) => found)).toEqual(
+            alone.map(({ chain: _, ...found }) => found),
+          );
+        },
+      ),
+    );
+  });
+
+  it("go on over the end of a log of 4 GB", () => {
+    expect(nextSegment("0000000100000000000000FF", SEGMENT_BYTES)).toBe("000000010000000100000000");
+    expect(nextSegment("00000001FFFFFFFE00000FFF", 2 ** 20)).toBe("00000001FFFFFFFF00000000");
+    expect(nextSegment("000000010000000000000003", 2 ** 30)).toBe("000000010000000100000000");
   });
 });
 
