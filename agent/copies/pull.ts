@@ -191,7 +191,7 @@ async function replace(
 function inTheWay({ backupDirShown }: AgentSettings, name: string): Stop {
   return new Stop(
     EXIT.unusableBackup,
-    `${backupDirShown}/${name} is there already, and is not what the copies have under that name.`,
+    `${backupDirShown}/${name} is there already, and is not what was to be fetched under that name.`,
     "Move it elsewhere, together with the file beside it, then run the same command again.",
   );
 }

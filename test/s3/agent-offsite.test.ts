@@ -155,7 +155,7 @@ describe("copies of the backups in an object store", () => {
     await writeFile(local(file), "-- mine\n");
     const { code, stderr } = await asReader("pull", file);
     expect(code).toBe(EXIT.unusableBackup);
-    expect(stderr).toContain(`./backups/${file} is there already, and is not what the store has`);
+    expect(stderr).toContain(`./backups/${file} is there already, and is not what was to be fetched`);
     expect(await readFile(local(file), "utf8")).toBe("-- mine\n");
   });
 
