@@ -10,13 +10,19 @@ let stack: TestStack;
 beforeAll(async () => {
   engine = await startDockerd();
   stack = await createStack({}, { DOCKER_HOST: engine.host });
-  await stack.up();
+  const up = stack.up();
+  // An up refuses a port that somebody has before its API is there.
+  await Promise.race([up, until("the API's container", backend, id => id !== null, { withinMs: 120_000 })]);
+  await engine.publish(Number(new URL(stack.url).port));
+  await up;
   await stack.sql("CREATE TABLE kept (what text)");
 });
 afterAll(async () => {
+  await stack?.remove();
   await engine?.stop();
 });
 
+const backend = () => stack.containerId("backend").catch(() => null);
 const health = async () => (await fetch(`${stack.url}/health`).catch(() => null))?.status;
 const startedAt = async (service: string) =>
   (await engine.docker.getContainer(`${stack.prefix}-${service}`).inspect()).State.StartedAt;
@@ -31,8 +37,8 @@ it.each([
     await end();
     expect(await health()).toBeUndefined();
     await engine.start();
-    await until("the API is healthy", health, status => status === 200, { withinMs: 90_000 });
-    const [database, backend] = await Promise.all([startedAt("db"), startedAt("backend")]);
+    await until("the API healthy", health, status => status === 200, { withinMs: 90_000 });
+    const [database, api] = await Promise.all([startedAt("db"), startedAt("backend")]);
     expect(await stack.sql(`SELECT count(*) FROM kept WHERE what = '${what}'`)).toBe("1");
     expect((await stack.budgie(["backup"])).code).toBe(0);
     const status = await stack.budgie(["status"]);
@@ -40,6 +46,6 @@ it.each([
     await stack.requireNoChange();
     await stack.up();
     expect(await startedAt("db")).toBe(database);
-    expect(await startedAt("backend")).toBe(backend);
+    expect(await startedAt("backend")).toBe(api);
   },
 );

@@ -1,4 +1,6 @@
-import { readdir, readFile, readlink, rm } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { rm } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { execa } from "execa";
@@ -13,6 +15,8 @@ export interface TestDockerd {
   /** `unix:///…` */
   host: string;
   docker: Docker;
+  /** Brings what its containers publish on a port of 127.0.0.1, which is another one there, to the same port here. */
+  publish(port: number): Promise<void>;
   /** Ends the engine as its init system does. It stops its containers first. */
   shutDown(): Promise<void>;
   /** The power goes: the engine and every process of its containers end at once (-9). */
@@ -23,49 +27,38 @@ export interface TestDockerd {
   stop(): Promise<void>;
 }
 
-/** Networks of its own, apart from those of the machine's engine and of each other. */
-let pools = 0;
-
-/** With the base images that every stack needs, as the machine's own engine has them. */
+/**
+ * With the base images that every stack needs, as the machine's own engine has them. It has namespaces of its own for the network,
+ * because dockerd empties the rules of any other one as it starts, for mounts, and for processes: those end with their first.
+ */
 export async function startDockerd(): Promise<TestDockerd> {
   const folder = await serverFolder("dockerd");
   const socket = join(folder, "docker.sock");
   const host = `unix://${socket}`;
-  const [data, exec, pidFile] = [join(folder, "data"), join(folder, "exec"), join(folder, "pid")];
+  const [data, run, pidFile] = [join(folder, "data"), join(folder, "run"), join(folder, "pid")];
+  const dockerd = ["dockerd", "--host", host, "--data-root", data, "--exec-root", run, "--pidfile", pidFile];
   const server = localServer({
     name: "dockerd",
     folder,
-    file: "dockerd",
+    file: "unshare",
     args: [
-      ...["--host", host, "--data-root", data, "--exec-root", exec, "--pidfile", pidFile],
-      // No default network: its name on this machine, docker0, belongs to the machine's own engine.
-      ...[
-        "--bridge",
-        "none",
-        "--default-address-pool",
-        `base=10.${220 + (process.pid % 20)}.${16 * pools++}.0/20,size=26`,
-      ],
+      ...["--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--net", "--"],
+      ...["sh", "-c", 'ip link set lo up; exec "$@"', "sh", ...dockerd],
     ],
     ready: async () => (await findEngine(host)).reachable,
   });
   const docker = engineClient(host);
-  const pid = async () => Number(await readFile(pidFile, "utf8"));
-  /** What dockerd has started, and what that has started. */
-  const killContainers = async () => {
-    const pids = await processesOf(folder);
-    for (const one of pids) kill(one);
-    await until(
-      "no process of its containers",
-      () => processesOf(folder),
-      left => left.length === 0,
-    );
+  const relays: Server[] = [];
+  /** On this machine, and none of `unshare`, whose arguments hold the same. */
+  const pid = async () => {
+    const { stdout } = await execa("pgrep", ["-f", `^dockerd .*${socket}`], { reject: false });
+    return stdout === "" ? null : Number(stdout.split("\n")[0]);
   };
   const powerOff = async () => {
     await server.kill();
-    await killContainers();
-    await unmount(folder);
+    await until("dockerd gone", pid, there => there === null);
     // As /run is after a reboot.
-    await rm(exec, { recursive: true, force: true });
+    await rm(run, { recursive: true, force: true });
     await rm(pidFile, { force: true });
   };
   await server.start();
@@ -73,24 +66,40 @@ export async function startDockerd(): Promise<TestDockerd> {
   return {
     host,
     docker,
+    publish: async port => {
+      const server = createServer(client => void pid().then(there => relay(client, there, port)));
+      relays.push(server);
+      await new Promise<void>(listening => server.listen(port, "127.0.0.1", listening));
+    },
     start: server.start,
     shutDown: async () => {
-      const running = await pid();
-      process.kill(running, "SIGTERM");
-      await until(
-        "dockerd ended",
-        () => isThere(running),
-        there => !there,
-        { withinMs: 60_000 },
-      );
+      process.kill((await pid()) ?? 0, "SIGTERM");
+      await until("dockerd ended", pid, there => there === null, { withinMs: 60_000 });
       await server.kill();
     },
     powerOff,
     stop: async () => {
+      for (const server of relays) server.close();
       await powerOff();
       await server.stop();
     },
   };
+}
+
+/** One process a connection, which ends with it. */
+function relay(client: Socket, dockerd: number | null, port: number): void {
+  client.on("error", () => undefined);
+  if (dockerd === null) return void client.destroy();
+  const script = `const server = require("node:net").connect(${port}, "127.0.0.1");
+    server.on("error", () => process.exit(1));
+    process.stdin.pipe(server).pipe(process.stdout);`;
+  const inside = spawn("nsenter", [`--net=/proc/${dockerd}/ns/net`, process.execPath, "--eval", script], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  inside.stdin.on("error", () => undefined);
+  client.pipe(inside.stdin);
+  inside.stdout.pipe(client);
+  client.on("close", () => inside.kill());
 }
 
 async function copyImages(to: Docker): Promise<void> {
@@ -102,49 +111,4 @@ async function copyImages(to: Docker): Promise<void> {
       to.modem.followProgress(loading, error => (error ? reject(error) : resolve(null))),
     );
   }
-}
-
-/** What its containers had mounted, which keeps their folders from being removed. */
-async function unmount(folder: string): Promise<void> {
-  const { stdout } = await execa("findmnt", ["--raw", "--noheadings", "--output", "TARGET"]);
-  const mounts = stdout.split("\n").filter(path => path.startsWith(folder));
-  for (const mount of mounts.reverse()) await execa("umount", ["--lazy", mount], { reject: false });
-}
-
-/** The processes whose command line names the folder, and all that they have started. */
-async function processesOf(folder: string): Promise<number[]> {
-  const all = await Promise.all(
-    (await readdir("/proc"))
-      .filter(name => /^\d+$/.test(name))
-      .map(async name => {
-        const [status, command] = await Promise.all([
-          readFile(`/proc/${name}/stat`, "utf8").catch(() => ""),
-          readFile(`/proc/${name}/cmdline`, "utf8").catch(() => ""),
-        ]);
-        const [, state = "Z", parent = "0"] = /\) (\S) (\d+)/.exec(status) ?? [];
-        return { pid: Number(name), parent: Number(parent), isZombie: state === "Z", command };
-      }),
-  );
-  const mine = new Set(
-    all
-      .filter(({ command }) => command.includes(folder) && !command.includes("run-while-parent-lives"))
-      .map(({ pid }) => pid),
-  );
-  for (let before = -1; before !== mine.size; ) {
-    before = mine.size;
-    for (const { pid, parent } of all) if (mine.has(parent)) mine.add(pid);
-  }
-  return all.filter(({ pid, isZombie }) => mine.has(pid) && !isZombie).map(({ pid }) => pid);
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended by itself.
-  }
-}
-
-async function isThere(pid: number): Promise<boolean> {
-  return (await readlink(`/proc/${pid}/exe`).catch(() => null)) !== null;
 }
