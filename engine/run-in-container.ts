@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { PassThrough, Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { attachedOutput } from "./attached-output.ts";
 
 export interface RunOptions {
@@ -40,7 +41,13 @@ export async function runInContainer(
   });
   if (terminal) stream.pipe(options.stdout, { end: false });
   else container.modem.demuxStream(stream, options.stdout, options.stderr);
+  let unread: Error | null = null;
   if (options.stdin) {
+    // The command is to see an end, and to find out that something is missing.
+    options.stdin.on("error", (error: Error) => {
+      unread = error;
+      stream.end();
+    });
     // A command that ends before it has read everything is not an error here: its exit code says what it was.
     stream.on("error", () => undefined);
     options.stdin.pipe(stream);
@@ -52,7 +59,17 @@ export async function runInContainer(
     release();
     options.stdin?.unpipe(stream);
   }
-  return exitCodeOf(exec);
+  const code = await exitCodeOf(exec);
+  if (unread !== null) throw notRead(unread);
+  return code;
+}
+
+function notRead({ message }: Error): Stop {
+  return new Stop(
+    EXIT.failed,
+    `What was to be handed over could not be read to its end: ${message}.`,
+    "See whether the file and its disk are whole, then run the same command again.",
+  );
 }
 
 /** Some engines close the stream a moment before they know the exit code. */

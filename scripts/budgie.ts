@@ -300,7 +300,7 @@ program
 program
   .command("purge")
   .description("DANGER: delete the database's volume, after `npm run pulumi -- destroy`; backups stay")
-  .option("--backup-dir <folder>", "where the stack's backups are, on this machine", "./backups")
+  .option("--backup-dir <folder>", "where the stack's backups are on this machine, when not in ./backups")
   .option("--without-backup", "go on although the data is not known to be in a proven backup")
   .option("--yes-delete <volume>", "the volume's name, for machines; a person is asked to type it")
   .action(async (options: PurgeOptions) => purge(await stackOfVolumes(), options));

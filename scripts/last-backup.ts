@@ -1,9 +1,5 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
+import type { BackupFiles } from "./backup-files.ts";
 
 /** Of a manifest, what a purge asks: agent/manifest/manifest.ts has all of it. */
 const manifest = z.object({
@@ -40,23 +36,22 @@ const MANIFEST = /^budgie_\d{8}_\d{6}\.json$/;
  * cannot be drilled any more, because its agent is gone; it counts as proven where one that was drilled holds the same tables with
  * the same rows. Throws for a directory or a newest manifest that cannot be read: an older backup is not what was asked for.
  */
-export async function lastBackup(folder: string): Promise<LastBackup | null> {
-  const names = (await readdir(folder)).filter(name => MANIFEST.test(name)).sort();
+export async function lastBackup(files: BackupFiles): Promise<LastBackup | null> {
+  const records = await files.records();
+  const names = [...records.keys()].filter(name => MANIFEST.test(name)).sort();
   const newest = names.at(-1);
   if (newest === undefined) return null;
-  const last = manifest.parse(JSON.parse(await readFile(join(folder, newest), "utf8")));
-  const others = await Promise.all(names.reverse().map(name => drilled(folder, name)));
+  const last = manifest.parse(JSON.parse(records.get(newest) ?? ""));
+  const others = names.reverse().map(name => drilled(records, name));
   const proof = others.find(other => other !== null && holdsSame(other, last));
-  return { manifest: last, provenBy: proof?.file ?? null, flaw: await flawOf(folder, last) };
+  return { manifest: last, provenBy: proof?.file ?? null, flaw: await flawOf(files, last) };
 }
 
 /** The backup, where a drill of this very content has ended well. */
-async function drilled(folder: string, name: string): Promise<LastManifest | null> {
+function drilled(records: ReadonlyMap<string, string>, name: string): LastManifest | null {
   try {
-    const record = drill.parse(
-      JSON.parse(await readFile(join(folder, name.replace(/\.json$/, ".drill.json")), "utf8")),
-    );
-    const backup = manifest.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
+    const record = drill.parse(JSON.parse(records.get(name.replace(/\.json$/, ".drill.json")) ?? ""));
+    const backup = manifest.parse(JSON.parse(records.get(name) ?? ""));
     return record.outcome === "good" && record.contentSha256 === backup.contentSha256 ? backup : null;
   } catch {
     return null; // No drill, or none that can be read: nothing is proven by it.
@@ -73,20 +68,12 @@ export function holdsSame(one: LastManifest, other: LastManifest): boolean {
   return content(one) === content(other);
 }
 
-async function flawOf(folder: string, { file, bytes, sha256 }: LastManifest): Promise<string | null> {
-  const hash = createHash("sha256");
-  let read = 0;
+async function flawOf(files: BackupFiles, { file, bytes, sha256 }: LastManifest): Promise<string | null> {
   try {
-    await pipeline(createReadStream(join(folder, file)), async source => {
-      for await (const piece of source as AsyncIterable<Buffer>) {
-        hash.update(piece);
-        read += piece.length;
-      }
-    });
+    const read = await files.digest(file);
+    const isSame = read.bytes === bytes && read.sha256 === sha256;
+    return isSame ? null : "is damaged: its bytes are not those that were recorded";
   } catch (error) {
     return `cannot be read: ${(error as Error).message}`;
   }
-  if (read !== bytes || hash.digest("hex") !== sha256)
-    return "is damaged: its bytes are not those that were recorded";
-  return null;
 }

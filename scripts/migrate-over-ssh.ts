@@ -1,16 +1,16 @@
-import { createReadStream, existsSync } from "node:fs";
-import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
 import { z } from "zod";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
-import { LABEL } from "../shared/labels.ts";
 import { failureLines } from "../shared/marked-lines.ts";
 import { shellWord } from "../shared/shell-word.ts";
 import { parseSshTarget, type SshTarget } from "../shared/ssh-target.ts";
 import { askAgent, runAgent } from "./agent-command.ts";
 import { isTerminal } from "./ask.ts";
+import { backupStream } from "./backup-stream.ts";
 import { withHeldBackend } from "./held-backend.ts";
-import { containerOf, type Stack } from "./stack-containers.ts";
+import type { Stack } from "./stack-containers.ts";
 
 /** The folder of the other stack, and which one it is where there are several. */
 export interface OtherMachine extends SshTarget {
@@ -152,16 +152,9 @@ async function backupHere(stack: Stack, step: "rehearse-backup" | "cut-over-back
 
 /** Through the operator's own ssh, and compared with what was written here. Nobody else may read it there. */
 async function send(stack: Stack, machine: OtherMachine, { file, sha256 }: Taken): Promise<void> {
-  const path = join(containerOf(stack, "backup-agent").labels[LABEL.backupDir] ?? "", file);
-  if (!existsSync(path))
-    throw new Stop(
-      EXIT.unusableBackup,
-      `${path} is not on this machine. Nothing was moved.`,
-      "Type the command on the machine that runs the containers.",
-    );
   say(`[i] Sending ${file} to ${machine.host}`);
   const script = `umask 077 && rm -rf ${INCOMING} && mkdir ${INCOMING} && cat > ${INCOMING}/${file} && sha256sum < ${INCOMING}/${file}`;
-  const { code, stdout, stderr } = await shellThere(machine, script, createReadStream(path));
+  const { code, stdout, stderr } = await shellThere(machine, script, backupStream(stack, file));
   if (code === 0 && stdout.startsWith(sha256)) return;
   throw new Stop(
     EXIT.failed,
@@ -252,7 +245,7 @@ function budgieThere(machine: OtherMachine, args: readonly string[], input?: str
 async function shellThere(
   { user, host, port, path }: OtherMachine,
   script: string,
-  input?: string | NodeJS.ReadableStream,
+  input?: string | Readable,
 ): Promise<Answer> {
   // Without a terminal nobody can answer: an unknown host is then refused, and never trusted.
   const asks = isTerminal() ? [] : ["-o", "BatchMode=yes"];
@@ -268,10 +261,8 @@ async function shellThere(
     },
   );
   if (typeof input === "string") running.stdin?.end(input);
-  else if (input) {
-    running.stdin?.on("error", () => undefined);
-    (input as NodeJS.ReadableStream).pipe(running.stdin as NodeJS.WritableStream);
-  }
+  // Where it cannot be read to its end, what arrives is too short, and whoever asks finds that out.
+  else if (input) void pipeline(input, running.stdin as NodeJS.WritableStream).catch(() => undefined);
   const { exitCode, stdout, stderr, originalMessage } = await running;
   return {
     code: exitCode ?? LOST,

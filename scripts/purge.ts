@@ -1,7 +1,14 @@
 import { engineClient } from "../engine/client.ts";
+import { unlessMissing } from "../engine/unless-missing.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
-import { backupRecordsVolumeName, databaseVolumeName, objectStoreVolumeName } from "../shared/names.ts";
+import {
+  backupRecordsVolumeName,
+  backupsVolumeName,
+  databaseVolumeName,
+  objectStoreVolumeName,
+} from "../shared/names.ts";
 import { askForText, isTerminal } from "./ask.ts";
+import { type BackupFiles, inBackupsVolume, inFolder } from "./backup-files.ts";
 import { type LastBackup, lastBackup } from "./last-backup.ts";
 import type { Stack } from "./stack-containers.ts";
 import { gigabytes } from "./stack-lines.ts";
@@ -9,7 +16,8 @@ import { shownFacts, type VolumeFacts, volumeFacts } from "./volume-facts.ts";
 import { madeVolume, shownUsers } from "./volume-list.ts";
 
 export interface PurgeOptions {
-  backupDir: string;
+  /** On this machine. When not said, `./backups`, or the volume that takes its place where the engine is on another machine. */
+  backupDir?: string;
   /** Goes on although the data is in no backup that counts. */
   withoutBackup?: boolean;
   /** The volume's name, typed in advance. */
@@ -39,15 +47,16 @@ export async function purge(stack: Stack, options: PurgeOptions): Promise<void> 
   const made = await madeVolume(stack);
   await requireUnused(stack, volume);
   const facts = await volumeFacts(stack);
-  const backup = await readBackup(options.backupDir, options.withoutBackup ?? false);
-  if (!options.withoutBackup) requireGoodBackup(stack, facts, backup, options.backupDir);
+  const files = await backupFiles(stack, options);
+  const backup = await readBackup(files, options.withoutBackup ?? false);
+  if (!options.withoutBackup) requireGoodBackup(stack, facts, backup, files.shown);
   const { CreatedAt: createdAt = "at an unknown time" } = made as { CreatedAt?: string };
 
   say(`DANGER: this deletes the data of stack ${stack.name} from this machine:`);
   say(`  the volume ${volume}, made ${createdAt}: ${shownFacts(facts)}`);
   for (const line of shownBackup(backup, facts)) say(`  ${line}`);
   say(
-    `What stays: ${options.backupDir}, the bucket, ${objectStoreVolumeName(stack.prefix)} and ${backupRecordsVolumeName(stack.prefix)}.`,
+    `What stays: ${files.shown}, the bucket, ${objectStoreVolumeName(stack.prefix)} and ${backupRecordsVolumeName(stack.prefix)}.`,
   );
   await requireName(volume, stack, options);
   await requireUnused(stack, volume);
@@ -82,14 +91,20 @@ async function requireUnused(stack: Stack, volume: string): Promise<void> {
   );
 }
 
-async function readBackup(folder: string, ifReadable: boolean): Promise<LastBackup | null> {
+async function backupFiles(stack: Stack, { backupDir }: PurgeOptions): Promise<BackupFiles> {
+  if (backupDir !== undefined) return inFolder(backupDir);
+  const volume = engineClient(stack.engine.host).getVolume(backupsVolumeName(stack.prefix));
+  return (await unlessMissing(volume.inspect())) ? inBackupsVolume(stack) : inFolder("./backups");
+}
+
+async function readBackup(files: BackupFiles, ifReadable: boolean): Promise<LastBackup | null> {
   try {
-    return await lastBackup(folder);
+    return await lastBackup(files);
   } catch (error) {
     if (ifReadable) return null;
     throw new Stop(
       EXIT.unusableBackup,
-      `It is not known whether the data is in a backup: ${folder} or its newest manifest cannot be read (${(error as Error).message}). Nothing was deleted.`,
+      `It is not known whether the data is in a backup: ${files.shown} or its newest manifest cannot be read (${(error as Error).message}). Nothing was deleted.`,
       "Name the stack's backup directory, on this machine: npx budgie purge --backup-dir FOLDER. To delete without a backup: npx budgie purge --without-backup",
     );
   }

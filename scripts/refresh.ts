@@ -1,15 +1,13 @@
-import { createReadStream, existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import { z } from "zod";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { flagsGiven } from "../shared/forwarded-flags.ts";
-import { LABEL } from "../shared/labels.ts";
 import { type AgentCommand, askAgent, runAgent } from "./agent-command.ts";
+import { backupStream } from "./backup-stream.ts";
 import { handOver } from "./hand-over.ts";
 import { replaceDatabase, restoreForMachine } from "./restore-database.ts";
-import { choose, containerOf, type Stack, stacksOf } from "./stack-containers.ts";
+import { choose, type Stack, stacksOf } from "./stack-containers.ts";
 
 /** What was typed behind `refresh`. */
 export interface RefreshTyped {
@@ -79,12 +77,11 @@ async function refreshCommand(
   const { code, stdout } = await askAgent(source, { args: ["list", "--json"] });
   if (code !== EXIT.done) return code;
   const { name, contentSha256 } = chooseListed(listed.parse(JSON.parse(stdout)), backup, source.name);
-  const path = fileOf(source, name);
   const kept = text === null ? [] : [`--kept-mask=${await handOver(stack, "keep-mask", "the mask", text)}`];
   if (!options.json) process.stdout.write(`[i] Taking ${name} of ${source.name}\n`);
   return {
     args: [...args, ...kept, `--recorded=${contentSha256}`, "--", name],
-    stdin: createReadStream(path),
+    stdin: backupStream(source, name),
   };
 }
 
@@ -138,17 +135,6 @@ export function chooseListed(
       `Use another one: \`${list}\` shows them.`,
     );
   return { name: found.name, contentSha256: found.manifest.contentSha256 };
-}
-
-function fileOf(source: Stack, name: string): string {
-  const directory = containerOf(source, "backup-agent").labels[LABEL.backupDir] ?? "";
-  const path = join(directory, name);
-  if (existsSync(path)) return path;
-  throw new Stop(
-    EXIT.unusableBackup,
-    `${path} is not on this machine.`,
-    "Type the command on the machine that runs the containers.",
-  );
 }
 
 async function maskText(path: string): Promise<Buffer> {

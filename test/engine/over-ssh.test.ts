@@ -14,13 +14,8 @@ let sshd: TestSshd;
 let client: TestSshClient;
 let stack: TestStack;
 
-beforeAll(async () => {
-  if (!SLOW) return;
-  sshd = await startSshd({ shell: true });
-  client = await sshClient(sshd);
-  await client.trust(sshd.hostKey);
-  process.env.PATH = client.pathBefore(PATH);
-  stack = await createStack(
+const startStack = async () =>
+  createStack(
     // As it is written in a new stack: there is no such folder on another machine.
     { backupDir: "./backups" },
     {
@@ -28,6 +23,14 @@ beforeAll(async () => {
       PATH: client.pathBefore((await toolchainEnvironment()).PATH),
     },
   );
+
+beforeAll(async () => {
+  if (!SLOW) return;
+  sshd = await startSshd({ shell: true });
+  client = await sshClient(sshd);
+  await client.trust(sshd.hostKey);
+  process.env.PATH = client.pathBefore(PATH);
+  stack = await startStack();
 });
 afterAll(async () => {
   await stack?.remove();
@@ -68,6 +71,31 @@ itSlowly("comes up, keeps its backups in a volume there, and gives them out", as
   expect(await stack.sql("SELECT count(*) FROM kept")).toBe("1000");
   expect((await budgie("list")).stdout).toContain(name);
 });
+
+itSlowly(
+  "gives its newest backup to another stack there, and is purged where the backups are in the volume",
+  async () => {
+    const other = await startStack();
+    try {
+      await other.up();
+      await budgie("drill");
+      const refreshed = await other.budgie(["refresh", "--from", stack.name, "--yes"]);
+      expect(refreshed.code, refreshed.all).toBe(0);
+      expect(await other.sql("SELECT count(*) FROM kept")).toBe("1000");
+    } finally {
+      await other.remove();
+    }
+
+    for (const args of [["stop", "backend"], ["backup"], ["drill"]]) await budgie(...args);
+    await stack.destroy();
+    const purged = await budgie("purge", "--yes-delete", `${stack.prefix}-postgres-data`);
+    expect(purged.all).toContain(`the volume ${stack.prefix}-backups`);
+    expect((await stack.pulumi("up", "--yes", "--skip-preview")).all).toContain("npx budgie accept-database");
+    await budgie("restore", "latest");
+    await stack.up();
+    expect(await stack.sql("SELECT count(*) FROM kept")).toBe("1000");
+  },
+);
 
 itSlowly("is left alone by a machine that does not know its host key", async () => {
   await client.forget();
