@@ -1,7 +1,7 @@
-import type { Duplex, Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { type Duplex, finished, type Readable } from "node:stream";
 import type Docker from "dockerode";
 import { LABEL } from "../shared/labels.ts";
+import { attach } from "./attach.ts";
 import { attachedOutput } from "./attached-output.ts";
 import { unlessMissing } from "./unless-missing.ts";
 
@@ -47,27 +47,20 @@ export async function runOnVolumes(
 ): Promise<{ code: number; stderr: string }> {
   const container = await makeContainer(client, work);
   try {
-    const stream = (await container.attach({
-      stream: true,
-      hijack: true,
-      stdin: work.stdin !== undefined,
-      stdout: true,
-      stderr: true,
-    })) as Duplex;
+    const stream = await attach(client, container.id, { stdin: work.stdin !== undefined });
     await container.start();
-    // A script that ends before it has read everything is no error here: its exit code says what it was.
-    const fed = work.stdin ? feed(work.stdin, stream) : undefined;
+    const stopFeeding = feed(work.stdin, stream);
     const errors: Buffer[] = [];
     try {
       for await (const { from, bytes } of attachedOutput(stream)) {
-        if (from === "stderr") errors.push(bytes);
-        else await work.onOutput(bytes);
+        if (from !== "stderr") await work.onOutput(bytes);
+        else if (bytes.includes(FAILED)) stopFeeding();
+        else errors.push(bytes);
       }
     } finally {
-      work.stdin?.destroy();
+      stopFeeding();
       stream.destroy();
     }
-    await fed;
     const { StatusCode: code } = (await container.wait()) as { StatusCode: number };
     return { code, stderr: Buffer.concat(errors).toString().trim() };
   } finally {
@@ -76,8 +69,36 @@ export async function runOnVolumes(
   }
 }
 
-async function feed(stdin: Readable, stream: Duplex): Promise<void> {
-  await pipeline(stdin, stream, { end: true }).catch(() => undefined);
+/** What no script says of errors. */
+const FAILED = "\x1e";
+
+/**
+ * A script that fails reads its input to the end all the same: Podman ends the connection of one that does not, and with it what it
+ * said. That it has failed is told at once, so that the end comes soon.
+ */
+function readingToTheEnd(script: string): string {
+  return `(${script}
+)
+code=$?
+[ $code = 0 ] || printf '\\036' >&2
+cat > /dev/null
+exit $code`;
+}
+
+/** Returns what ends it. Input that cannot be read ends as well; what it was good for is then found to be cut off. */
+function feed(stdin: Readable | undefined, stream: Duplex): () => void {
+  if (stdin === undefined) return () => undefined;
+  const stop = () => {
+    stdin.unpipe(stream);
+    stdin.destroy();
+    if (!stream.writableEnded) stream.end();
+  };
+  // Its end is what whoever reads the output sees.
+  stream.on("error", () => undefined);
+  stdin.pipe(stream);
+  // Also of input that had failed before.
+  finished(stdin, { writable: false }, stop);
+  return stop;
 }
 
 async function makeContainer(client: Docker, work: VolumeWork): Promise<Docker.Container> {
@@ -90,7 +111,7 @@ async function makeContainer(client: Docker, work: VolumeWork): Promise<Docker.C
     Labels: { [LABEL.volumeWork]: "true" },
     Image: work.image,
     User: "0",
-    Entrypoint: ["sh", "-c", work.script],
+    Entrypoint: ["sh", "-c", work.stdin ? readingToTheEnd(work.script) : work.script],
     Cmd: [],
     Env: Object.entries(work.environment ?? {}).map(([name, value]) => `${name}=${value}`),
     AttachStdin: work.stdin !== undefined,
