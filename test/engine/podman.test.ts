@@ -72,6 +72,11 @@ describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
     await budgie("restart");
     expect(await ledgers()).toBe("food, rent");
     await budgie("stop");
+    const [archive, copy] = [join(stack.backupDir, "volume.tar"), `${stack.prefix}-copied-postgres-data`];
+    await budgie("volume", "export", archive);
+    expect(await budgie("volume", "import", archive, "--volume", copy)).toContain(`${copy} holds it now`);
+    await stack.docker.getVolume(copy).remove();
+    await rm(archive);
     await budgie("start");
     expect(await ledgers()).toBe("food, rent");
 
