@@ -135,9 +135,13 @@ async function liveRoles(settings: AgentSettings): Promise<string[]> {
   }
 }
 
+/** PostgreSQL's own roles. Some of them may run programs, and read and write the server's files. */
+const PREDEFINED = /^pg_/;
+
 /**
  * Makes every role that the file may name. None of them may do anything but own things. The loader goes on using what the file
- * gives to one of them. Who owns what does not matter, because owners and grants are left behind here.
+ * gives to one of them. Who owns what does not matter, because owners and grants are left behind here. A role of PostgreSQL's own
+ * is there already: the loader never becomes one, whatever the file says.
  */
 async function prepare(
   { settings }: ThrowawayServer,
@@ -145,7 +149,7 @@ async function prepare(
   likeness: ServerLikeness,
   roles: readonly string[],
 ): Promise<void> {
-  const names = roles.filter(name => name !== LOADER);
+  const names = roles.filter(name => name !== LOADER && !PREDEFINED.test(name));
   const session = await connectToMaintenance(settings, "budgie restore");
   try {
     await session.query(`CREATE ROLE ${LOADER} LOGIN BYPASSRLS`);
