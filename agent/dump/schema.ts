@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { anyText, bytesOfAnyText } from "./any-text.ts";
 import type { Piece } from "./reader.ts";
 
 /** One object of a dump, as pg_dump's own comment announces it. */
@@ -15,7 +16,7 @@ export interface DumpEntry {
 
 /** Where a sequence stands. */
 export interface SequencePosition {
-  /** As the dump names it: `public.users_id_seq`. */
+  /** As the dump names it: `public.users_id_seq`, in the dump's encoding (any-text.ts). */
   name: string;
   value: string;
   called: boolean;
@@ -25,6 +26,8 @@ export interface SequencePosition {
 export interface DumpSchema {
   /** The settings at its head. */
   preamble: string;
+  /** What the settings at its head say of its bytes. */
+  encoding: string;
   /** In the dump's order. */
   entries: DumpEntry[];
   sequences: SequencePosition[];
@@ -34,7 +37,9 @@ export interface DumpSchema {
 
 /** Entries that hold data, or act on it. Their text is not what is compared. */
 const DATA = new Set(["TABLE DATA", "SEQUENCE SET", "BLOBS", "MATERIALIZED VIEW DATA", "STATISTICS DATA"]);
-const HEADER = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: (.*)$/;
+/** A name may hold what ends a line in Unicode, though not in a file. */
+const HEADER = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: (.*)$/s;
+const ENCODING = /^SET client_encoding = '([^']+)';$/m;
 /** Such a setting stands before the first object that needs another value, and holds for those that follow. */
 const STANDING_SETTING = /^SET default_(?:tablespace|table_access_method) = .*;$/;
 const SETVAL = /^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$/;
@@ -63,7 +68,7 @@ export class SchemaCollector {
 
   take(piece: Piece): void {
     if (piece.kind === "comment") {
-      const header = HEADER.exec(piece.bytes.toString("utf8").trimEnd());
+      const header = HEADER.exec(anyText(piece.bytes).trimEnd());
       if (header) this.#begin(header as unknown as string[]);
     } else if (piece.kind === "long") {
       if (!this.#isData()) this.#long.push(Buffer.from(piece.bytes));
@@ -75,8 +80,10 @@ export class SchemaCollector {
 
   finish(): DumpSchema {
     this.#close();
+    const preamble = this.#preamble.join("\n");
     return {
-      preamble: this.#preamble.join("\n"),
+      preamble,
+      encoding: ENCODING.exec(preamble)?.[1] ?? "UTF8",
       entries: this.#entries,
       sequences: this.#sequences,
       largeObjectsSha256: this.#largeObjects?.digest("hex") ?? null,
@@ -98,7 +105,7 @@ export class SchemaCollector {
     const open = this.#open;
     this.#open = null;
     if (open === null) return;
-    if (this.#long.length > 0) open.statements.push(Buffer.concat(this.#long).toString("utf8"));
+    if (this.#long.length > 0) open.statements.push(anyText(Buffer.concat(this.#long)));
     this.#long = [];
     if (DATA.has(open.type)) return;
     const { type, schema, name, owner, accessMethod, statements, settings } = open;
@@ -116,12 +123,9 @@ export class SchemaCollector {
   #statement(bytes: Buffer): void {
     const open = this.#open;
     if (open?.type === "BLOBS") this.#takeLargeObjects(bytes);
-    if (open?.type === "SEQUENCE SET") this.#takePosition(bytes.toString("utf8"));
+    if (open?.type === "SEQUENCE SET") this.#takePosition(anyText(bytes));
     if (this.#isData()) return;
-    const statement =
-      this.#long.length === 0
-        ? bytes.toString("utf8")
-        : Buffer.concat([...this.#long, bytes]).toString("utf8");
+    const statement = anyText(this.#long.length === 0 ? bytes : Buffer.concat([...this.#long, bytes]));
     this.#long = [];
     if (STANDING_SETTING.test(statement)) {
       this.#accessMethod =
@@ -148,6 +152,6 @@ export class SchemaCollector {
 }
 
 /** The dump's schema alone, to be loaded by itself. */
-export function schemaSql({ preamble, entries }: DumpSchema): string {
-  return [preamble, ...entries.map(({ sql }) => sql), ""].join("\n");
+export function schemaSql({ preamble, entries }: DumpSchema): Buffer {
+  return bytesOfAnyText([preamble, ...entries.map(({ sql }) => sql), ""].join("\n"));
 }
