@@ -12,6 +12,7 @@ import { MarkWatch, newMark, printMark } from "./program-marks.ts";
 import { PsqlInput } from "./psql-input.ts";
 import { findRelation, type Relation } from "./relation.ts";
 import { restriction } from "./restriction.ts";
+import { wholeStatement } from "./whole-statement.ts";
 
 /** Gives out a dump's SQL, as often as it is called. Returns the sha256 of the bytes that held the SQL, if it was asked for that. */
 export type ReadDumpSql = (take: TakePart) => Promise<string | null>;
@@ -158,8 +159,9 @@ class Feed {
       if (piece.kind === "command") this.#refuseCommand(piece);
       else if (piece.kind === "copy") await this.#beginTable(piece.statement);
       else if (piece.kind === "end") await this.#endTable(piece.bytes);
-      else if (piece.kind !== "statement" || !this.#leavesOut(piece.bytes))
-        await this.#input.write(piece.bytes);
+      else if (piece.kind !== "statement") await this.#input.write(piece.bytes);
+      else if (!this.#leavesOut(piece.bytes))
+        await this.#input.write(piece.psqlWaits ? wholeStatement(piece.bytes) : piece.bytes);
     }
     this.#pieces.length = 0;
     await this.#input.flush();
