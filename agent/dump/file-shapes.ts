@@ -4,7 +4,7 @@ import { shellWord } from "../../shared/shell-word.ts";
 import { refuse } from "../base/refuse.ts";
 
 /** As much of a file as tells what it is. */
-const HEAD_BYTES = 512;
+const HEAD_BYTES = 1024;
 const SAMPLE_BYTES = 1 << 20;
 /** So many line ends of Windows, and none of another kind, are no accident. */
 const ENOUGH_LINE_ENDS = 8;
@@ -48,6 +48,13 @@ export function refusalOf(head: Buffer, shown: string): Stop | null {
     );
   }
   return null;
+}
+
+export function refusePackedTwice(shown: string, program: "gzip" | "zstd"): Stop {
+  return refuse(
+    `${shown} is no SQL: it holds a file that was packed already, once more packed with ${program}`,
+    `Unpack it on the way: ${program} -dc ${shellWord(shown)} | npx budgie restore -`,
+  );
 }
 
 /**

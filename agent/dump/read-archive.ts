@@ -28,9 +28,16 @@ export function readArchive(
   take: TakePart,
   options: Rendering,
 ): Promise<void> {
-  if (kind === "custom") {
+  if (kind !== "tar") {
     const send = (input: Writable) => feed(tolerantInput(input));
-    return render(["--format=custom"], shown, withoutServer(), send, take, options);
+    return render(
+      [kind === "custom" ? "--format=custom" : "--format=tar"],
+      shown,
+      withoutServer(),
+      send,
+      take,
+      options,
+    );
   }
   return withScratch(async directory => {
     await unpackDirectory(sink => feed(sink), directory, shown);

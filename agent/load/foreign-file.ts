@@ -25,7 +25,7 @@ import { type ThrowawayPlace, withThrowawayPlace } from "../throwaway/place.ts";
 import { runThrowawayServer, type ServerPlan, type ThrowawayServer } from "../throwaway/server.ts";
 import { createRoles } from "./fitting-server.ts";
 import { inSeveralBlocks, type KnownDump, requireSameDump, sqlOfFile } from "./known-dump.ts";
-import { type EmptyDatabase, type LoadedDump, loadDump } from "./load-and-compare.ts";
+import { type EmptyDatabase, type LoadedDump, loadDump, whatWasLeftOut } from "./load-and-compare.ts";
 import type { ReadDumpSql } from "./load-sql.ts";
 
 const { escapeIdentifier } = pg;
@@ -81,8 +81,7 @@ export function withForeignContent<T>(
         const loaded = await load(server, client, source, loading, report);
         await requireSameDump(loaded, { ...source, manifest: null }, known.read);
         requireCounted(loaded, source, report);
-        for (const name of loaded.leftOut)
-          report.warn(`Left out, because this PostgreSQL does not know it: SET ${name}`);
+        for (const line of whatWasLeftOut(loaded)) report.warn(line);
         const brought = await whatCame(server, source, live);
         const { encoding } = await readServerFacts({ ...server.settings, database: DATABASE });
         const dumping = withOptions(client, { client_encoding: encoding });
