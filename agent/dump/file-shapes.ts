@@ -20,6 +20,11 @@ const PACKED: readonly { bytes: Buffer; what: string; unpack: string }[] = [
   { bytes: Buffer.from([0x04, 0x22, 0x4d, 0x18]), what: "compressed with lz4", unpack: "lz4 -dc" },
   { bytes: Buffer.from("Rar!"), what: "a rar file", unpack: "unrar p -inul" },
 ];
+/**
+ * pg_dump's tar format, which is not its directory format in a tar file: what the first file in it begins with, its versions and
+ * sizes between. pg_restore never ends on such a file that was cut off.
+ */
+const TAR_FORMAT = { toc: Buffer.from("PGDMP"), at: 512, format: 522, tar: 3 };
 const UTF_16 = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])];
 
 /** The first bytes of a file. */
@@ -39,6 +44,13 @@ export function refusalOf(head: Buffer, shown: string): Stop | null {
     return refuse(
       `${shown} is ${packed.what}, which is not unpacked here`,
       `Unpack it on the way: ${packed.unpack} ${shellWord(shown)} | npx budgie restore -`,
+    );
+  }
+  const { toc, at, format, tar } = TAR_FORMAT;
+  if (head.subarray(at, at + toc.length).equals(toc) && head[format] === tar) {
+    return refuse(
+      `${shown} is in pg_dump's tar format, which is not read here`,
+      `Make SQL of it on the way, with PostgreSQL's own program: pg_restore --file=- ${shellWord(shown)} | npx budgie restore -`,
     );
   }
   if (UTF_16.some(mark => head.subarray(0, 2).equals(mark))) {

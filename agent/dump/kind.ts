@@ -6,20 +6,13 @@ import { headOf, refusalOf, refuseTerminals, wentThroughTerminal } from "./file-
 export type DumpKind = TextKind | ArchiveKind;
 /** SQL for psql, as it is or compressed. */
 export type TextKind = "plain" | "gzip" | "zstd";
-/** For pg_restore: the custom format, the directory format in a tar file, and its tar format, which is another one. */
-export type ArchiveKind = "custom" | "tar" | "tar format";
-
-/** Where the first file of a tar file begins. */
-const TOC_AT = 512;
-/** Which of its formats pg_dump says that a list of contents is of, and what it says of its tar format. */
-const FORMAT_AT = TOC_AT + 10;
-const TAR_FORMAT = 3;
+/** For pg_restore: the custom format, and the directory format in a tar file. */
+export type ArchiveKind = "custom" | "tar";
 
 const MAGIC: readonly { kind: DumpKind; at: number; bytes: Buffer }[] = [
   { kind: "custom", at: 0, bytes: Buffer.from("PGDMP") },
   { kind: "gzip", at: 0, bytes: Buffer.from([0x1f, 0x8b]) },
   { kind: "zstd", at: 0, bytes: Buffer.from([0x28, 0xb5, 0x2f, 0xfd]) },
-  { kind: "tar format", at: TOC_AT, bytes: Buffer.from("PGDMP") },
   { kind: "tar", at: 257, bytes: Buffer.from("ustar") },
 ];
 
@@ -39,14 +32,10 @@ export async function kindOfFile(path: string, shown: string): Promise<DumpKind>
 
 /** What is nothing else is plain. Whether it is a dump at all shows when it is read. */
 export function kindOfHead(head: Buffer): DumpKind {
-  const found = MAGIC.find(
-    ({ kind, at, bytes }) =>
-      head.subarray(at, at + bytes.length).equals(bytes) &&
-      (kind !== "tar format" || head[FORMAT_AT] === TAR_FORMAT),
-  );
+  const found = MAGIC.find(({ at, bytes }) => head.subarray(at, at + bytes.length).equals(bytes));
   return found?.kind ?? "plain";
 }
 
 export function isArchiveKind(kind: DumpKind): kind is ArchiveKind {
-  return kind === "custom" || kind === "tar" || kind === "tar format";
+  return kind === "custom" || kind === "tar";
 }

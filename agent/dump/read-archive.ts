@@ -28,16 +28,9 @@ export function readArchive(
   take: TakePart,
   options: Rendering,
 ): Promise<void> {
-  if (kind !== "tar") {
+  if (kind === "custom") {
     const send = (input: Writable) => feed(tolerantInput(input));
-    return render(
-      [kind === "custom" ? "--format=custom" : "--format=tar"],
-      shown,
-      withoutServer(),
-      send,
-      take,
-      options,
-    );
+    return render(["--format=custom"], shown, withoutServer(), send, take, options);
   }
   return withScratch(async directory => {
     await unpackDirectory(sink => feed(sink), directory, shown);

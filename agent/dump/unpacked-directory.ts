@@ -12,7 +12,8 @@ import { THROWAWAY_HOME, THROWAWAY_SHOWN } from "../throwaway/place.ts";
  * The files of pg_dump's directory format, by themselves or within the directory. Nothing else is unpacked, and each under its own
  * name, so that no name leads out of the directory.
  */
-const PART = /^((?:\.\/)?(?:[^/]+\/)?)(toc\.dat|blobs(_\d+)?\.toc|(blob_)?\d+\.dat(\.gz|\.lz4|\.zst)?)$/;
+const PART =
+  /^((?:\.\/)?(?:(?!\.\.\/)[^/]+\/)?)(toc\.dat|blobs(_\d+)?\.toc|(blob_)?\d+\.dat(\.gz|\.lz4|\.zst)?)$/;
 const SCRATCH = "unpacked-";
 
 /** Runs `work` with an empty directory on the container's own disk, and removes it afterwards. Removes those of killed commands first. */
@@ -77,7 +78,7 @@ function unpackInto(directory: string): Writable {
     filter: (path, entry) => {
       const part = entry as ReadEntry;
       const { type } = part;
-      if (type === "Directory" && /^(?:\.\/)?[^/]+\/?$/.test(path)) return false;
+      if (type === "Directory" && /^(?:\.\/)?(?!\.\.\/?$)[^/]+\/?$/.test(path)) return false;
       const [, before, name] = PART.exec(path) ?? [];
       if ((type === "File" || type === "OldFile") && name !== undefined && before === (folder ?? before)) {
         folder = before ?? null;

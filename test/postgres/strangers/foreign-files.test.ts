@@ -156,7 +156,6 @@ describe("files that people really have, and this stack did not write", () => {
   const connection = "-h $PGHOST -U $PGUSER source";
 
   it.each([
-    ["in pg_dump's tar format", `pg_dump -Ft -f made ${connection}`],
     [
       "of a directory that was packed with its name",
       `rm -rf folder && pg_dump -Fd -f folder ${connection} && tar -cf made folder`,
@@ -170,6 +169,25 @@ describe("files that people really have, and this stack did not write", () => {
     expect(code, said).toBe(EXIT.done);
     await restoredAll();
   });
+
+  it.each([
+    ["whole", (all: Buffer) => all],
+    ["cut off", (all: Buffer) => all.subarray(0, all.length / 2)],
+  ])(
+    "pg_dump's tar format is named for what it is, %s, and the line that is printed restores it",
+    async (_what, part) => {
+      const all = await made(`pg_dump -Ft -f made ${connection}`);
+      const { code, said } = await tryFile("theirs.tar", part(all));
+      expect(code).toBe(EXIT.unusableBackup);
+      expect(said).toMatch(
+        /tar format.*\n.*: pg_restore --file=- \.\/backups\/theirs\.tar \| npx budgie restore -/,
+      );
+      const sql = await made(`pg_dump -Ft -f archive ${connection} && pg_restore --file=- archive > made`);
+      const { code: then, stderr } = await agent.run(["restore", "-"], sql);
+      expect(then, stderr).toBe(EXIT.done);
+      await restoredAll();
+    },
+  );
 
   it("an archive that was compressed once more is named for what it is, and the line that is printed restores it", async () => {
     const twice = await made(`pg_dump -Fc -f archive ${connection} && gzip -c archive > made`);
