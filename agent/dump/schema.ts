@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { refuse } from "../base/refuse.ts";
 import { anyText, bytesOfAnyText } from "./any-text.ts";
 import type { Piece } from "./reader.ts";
 
@@ -44,6 +45,9 @@ const ENCODING = /^SET client_encoding = '([^']+)';$/m;
 const STANDING_SETTING = /^SET default_(?:tablespace|table_access_method) = .*;$/;
 const SETVAL = /^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$/;
 
+/** As much of one object's statement as is kept. Nobody writes a longer one, and a file may hold what takes all memory. */
+const LONGEST_KEPT = 128 << 20;
+
 interface OpenEntry {
   type: string;
   schema: string;
@@ -65,13 +69,14 @@ export class SchemaCollector {
   /** They come before the comment of the object that needs them. */
   #nextSettings: string[] = [];
   #long: Buffer[] = [];
+  #longBytes = 0;
 
   take(piece: Piece): void {
     if (piece.kind === "comment") {
       const header = HEADER.exec(anyText(piece.bytes).trimEnd());
       if (header) this.#begin(header as unknown as string[]);
     } else if (piece.kind === "long") {
-      if (!this.#isData()) this.#long.push(Buffer.from(piece.bytes));
+      if (!this.#isData()) this.#keep(piece.bytes);
       else if (this.#open?.type === "BLOBS") this.#takeLargeObjects(piece.bytes);
     } else if (piece.kind === "statement") {
       this.#statement(piece.bytes);
@@ -95,6 +100,16 @@ export class SchemaCollector {
     };
   }
 
+  #keep(part: Buffer): void {
+    this.#longBytes += part.length;
+    if (this.#longBytes > LONGEST_KEPT)
+      throw refuse(
+        `the file holds a statement of more than ${LONGEST_KEPT >> 20} MB that is no table's row`,
+        "Look at what the file does. A dump that pg_dump made holds no such statement.",
+      );
+    this.#long.push(Buffer.from(part));
+  }
+
   #isData(): boolean {
     return this.#open !== null && DATA.has(this.#open.type);
   }
@@ -112,6 +127,7 @@ export class SchemaCollector {
     if (open === null) return;
     if (this.#long.length > 0) open.statements.push(anyText(Buffer.concat(this.#long)));
     this.#long = [];
+    this.#longBytes = 0;
     if (DATA.has(open.type)) return;
     const { type, schema, name, owner, accessMethod, statements, settings } = open;
     const isStored = type === "TABLE" || type === "MATERIALIZED VIEW";
@@ -132,6 +148,7 @@ export class SchemaCollector {
     if (this.#isData()) return;
     const statement = anyText(this.#long.length === 0 ? bytes : Buffer.concat([...this.#long, bytes]));
     this.#long = [];
+    this.#longBytes = 0;
     if (STANDING_SETTING.test(statement)) {
       this.#accessMethod =
         /^SET default_table_access_method = (.*);$/.exec(statement)?.[1] ?? this.#accessMethod;

@@ -134,8 +134,8 @@ async function liveRoles(settings: AgentSettings): Promise<string[]> {
   }
 }
 
-/** PostgreSQL's own roles. Some of them may run programs, and read and write the server's files. */
-const PREDEFINED = /^pg_/;
+/** PostgreSQL's own roles. Some of them may run programs, and read and write the server's files. And words that name no role. */
+const PREDEFINED = /^(?:pg_|public$|none$)/;
 
 /**
  * Makes every role that the file may name. None of them may do anything but own things. The loader goes on using what the file

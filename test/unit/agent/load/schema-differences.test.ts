@@ -84,6 +84,15 @@ describe("what two schemas do not have in common", () => {
     expect(schemaSql(schema).toString()).not.toContain("COPY");
   });
 
+  it("refuses a statement that would take all memory", () => {
+    const schema = new SchemaCollector();
+    const bytes = Buffer.alloc(16 << 20, "x");
+    const takeAll = () => {
+      for (let part = 0; part < 9; part++) schema.take({ kind: "long", bytes });
+    };
+    expect(takeAll).toThrow("holds a statement of more than 128 MB");
+  });
+
   it("keeps a setting with the object that it stands before", () => {
     const moved = `${entry("a", "TABLE", "CREATE TABLE public.a ();")}SET default_tablespace = fast;\n\n${entry("b", "TABLE", "CREATE TABLE public.b ();")}`;
     expect(schemaSql(schemaOf(HEAD + moved)).toString()).toBe(
