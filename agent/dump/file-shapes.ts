@@ -4,7 +4,7 @@ import { shellWord } from "../../shared/shell-word.ts";
 import { refuse } from "../base/refuse.ts";
 
 /** As much of a file as tells what it is. */
-const HEAD_BYTES = 512;
+const HEAD_BYTES = 1024;
 const SAMPLE_BYTES = 1 << 20;
 /** So many line ends of Windows, and none of another kind, are no accident. */
 const ENOUGH_LINE_ENDS = 8;
@@ -20,6 +20,11 @@ const PACKED: readonly { bytes: Buffer; what: string; unpack: string }[] = [
   { bytes: Buffer.from([0x04, 0x22, 0x4d, 0x18]), what: "compressed with lz4", unpack: "lz4 -dc" },
   { bytes: Buffer.from("Rar!"), what: "a rar file", unpack: "unrar p -inul" },
 ];
+/**
+ * pg_dump's tar format, which is not its directory format in a tar file: what the first file in it begins with, its versions and
+ * sizes between. pg_restore never ends on such a file that was cut off.
+ */
+const TAR_FORMAT = { toc: Buffer.from("PGDMP"), at: 512, format: 522, tar: 3 };
 const UTF_16 = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])];
 
 /** The first bytes of a file. */
@@ -41,6 +46,13 @@ export function refusalOf(head: Buffer, shown: string): Stop | null {
       `Unpack it on the way: ${packed.unpack} ${shellWord(shown)} | npx budgie restore -`,
     );
   }
+  const { toc, at, format, tar } = TAR_FORMAT;
+  if (head.subarray(at, at + toc.length).equals(toc) && head[format] === tar) {
+    return refuse(
+      `${shown} is in pg_dump's tar format, which is not read here`,
+      `Make SQL of it on the way, with PostgreSQL's own program: pg_restore --file=- ${shellWord(shown)} | npx budgie restore -`,
+    );
+  }
   if (UTF_16.some(mark => head.subarray(0, 2).equals(mark))) {
     return refuse(
       `${shown} is UTF-16, as PowerShell's > writes it`,
@@ -48,6 +60,13 @@ export function refusalOf(head: Buffer, shown: string): Stop | null {
     );
   }
   return null;
+}
+
+export function refusePackedTwice(shown: string, program: "gzip" | "zstd"): Stop {
+  return refuse(
+    `${shown} is no SQL: it holds a file that was packed already, once more packed with ${program}`,
+    `Unpack it on the way: ${program} -dc ${shellWord(shown)} | npx budgie restore -`,
+  );
 }
 
 /**

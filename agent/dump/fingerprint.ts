@@ -55,6 +55,8 @@ export interface LongestRow {
 }
 
 const NEWLINE = 0x0a;
+/** A name may hold a semicolon, or what ends a line in Unicode. */
+const OWNER = /^-- (?:Data for )?Name: .*; Type: .*; Schema: .*; Owner: (.+?)(?:; Tablespace: .*)?$/s;
 
 /** Reads a plain dump as it streams past, in chunks of any size, with memory that does not grow with the dump. */
 export class DumpFingerprinter {
@@ -152,7 +154,7 @@ export class ContentFingerprinter {
     else if (text === "-- PostgreSQL database dump complete") this.#complete = true;
     else if (text === "-- PostgreSQL database cluster dump") this.#wholeServer = true;
     else {
-      const owner = /^-- (?:Data for )?Name: .*; Type: .*; Schema: .*; Owner: ([^;]+)/.exec(text)?.[1];
+      const owner = OWNER.exec(text)?.[1];
       if (owner !== undefined && owner !== "-") this.#roles.add(owner);
     }
     return false;

@@ -83,10 +83,13 @@ async function render(
   requireRead(end, shown);
 }
 
+/** Its own faults, which only what it reads can lead it to. */
+const FAULTS: ReadonlySet<string> = new Set(["SIGSEGV", "SIGBUS", "SIGABRT"]);
+
 /** Only what pg_restore itself says is held against the file. */
 function requireRead(end: Finished, shown: string): void {
   if (end.code === 0) return;
-  if (end.code === null)
+  if (end.code === null && !FAULTS.has(end.signal ?? ""))
     throw new Stop(
       EXIT.failed,
       `${shown} could not be read; pg_restore ended with ${describeEnd(end)}.`,

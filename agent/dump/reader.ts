@@ -3,8 +3,8 @@ import { SqlScanner, type UnitKind } from "./sql-scanner.ts";
 
 /** What a plain dump consists of, in the order in which it comes. */
 export type Piece =
-  /** One unit of SQL, whole, and the number of its first line. */
-  | { kind: Exclude<UnitKind, "command">; bytes: Buffer; line: number }
+  /** One unit of SQL, whole, and the number of its first line. `psqlWaits`: psql would not see that it is whole. */
+  | { kind: Exclude<UnitKind, "command">; bytes: Buffer; line: number; psqlWaits?: boolean }
   /** A command for psql, with the statement that it interrupts, if there is one. */
   | { kind: "command"; bytes: Buffer; line: number; text: string }
   /** Part of a statement that is too long to be kept: a value, and nothing that must be understood. */
@@ -78,7 +78,7 @@ export class DumpReader {
   /** Gives out one unit and returns what follows it; null when the data ends first. */
   #readUnit(data: Buffer, last: boolean): Buffer | null {
     if (this.#copy !== null) return this.#beginRows(this.#copy, data, last);
-    const { kind, end, command } = this.#scanner.scan(data, this.#scanned, last);
+    const { kind, end, command, psqlWaits = false } = this.#scanner.scan(data, this.#scanned, last);
     if (kind === null) {
       this.#holdUnit(data, end);
       return null;
@@ -89,13 +89,15 @@ export class DumpReader {
       const text = data.toString("utf8", command, end).trimEnd();
       this.#give({ kind, bytes, line: this.#line + countLines(data.subarray(0, command)), text });
     } else if (this.#inLongStatement) {
+      if (psqlWaits)
+        throw refuse(`the statement before line ${this.#line} is too long for psql to see its end`);
       this.#give({ kind: "long", bytes });
     } else {
       if (kind === "statement") {
         if (readsTableData(bytes)) return this.#beginRows(end, data, last);
         this.#heed(bytes);
       }
-      this.#give({ kind, bytes, line: this.#line });
+      this.#give({ kind, bytes, line: this.#line, ...(psqlWaits ? { psqlWaits } : {}) });
     }
     this.#inLongStatement = false;
     return data.subarray(end);

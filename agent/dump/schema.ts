@@ -1,4 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
+import { refuse } from "../base/refuse.ts";
+import { anyText, bytesOfAnyText } from "./any-text.ts";
 import type { Piece } from "./reader.ts";
 
 /** One object of a dump, as pg_dump's own comment announces it. */
@@ -15,7 +17,7 @@ export interface DumpEntry {
 
 /** Where a sequence stands. */
 export interface SequencePosition {
-  /** As the dump names it: `public.users_id_seq`. */
+  /** As the dump names it: `public.users_id_seq`, in the dump's encoding (any-text.ts). */
   name: string;
   value: string;
   called: boolean;
@@ -25,6 +27,8 @@ export interface SequencePosition {
 export interface DumpSchema {
   /** The settings at its head. */
   preamble: string;
+  /** What the settings at its head say of its bytes. */
+  encoding: string;
   /** In the dump's order. */
   entries: DumpEntry[];
   sequences: SequencePosition[];
@@ -34,10 +38,15 @@ export interface DumpSchema {
 
 /** Entries that hold data, or act on it. Their text is not what is compared. */
 const DATA = new Set(["TABLE DATA", "SEQUENCE SET", "BLOBS", "MATERIALIZED VIEW DATA", "STATISTICS DATA"]);
-const HEADER = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: (.*)$/;
+/** A name may hold what ends a line in Unicode, though not in a file. */
+const HEADER = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: (.*)$/s;
+const ENCODING = /^SET client_encoding = '([^']+)';$/m;
 /** Such a setting stands before the first object that needs another value, and holds for those that follow. */
 const STANDING_SETTING = /^SET default_(?:tablespace|table_access_method) = .*;$/;
 const SETVAL = /^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$/;
+
+/** As much of one object's statement as is kept. Nobody writes a longer one, and a file may hold what takes all memory. */
+const LONGEST_KEPT = 128 << 20;
 
 interface OpenEntry {
   type: string;
@@ -60,27 +69,45 @@ export class SchemaCollector {
   /** They come before the comment of the object that needs them. */
   #nextSettings: string[] = [];
   #long: Buffer[] = [];
+  #longBytes = 0;
 
   take(piece: Piece): void {
     if (piece.kind === "comment") {
-      const header = HEADER.exec(piece.bytes.toString("utf8").trimEnd());
+      const header = HEADER.exec(anyText(piece.bytes).trimEnd());
       if (header) this.#begin(header as unknown as string[]);
     } else if (piece.kind === "long") {
-      if (!this.#isData()) this.#long.push(Buffer.from(piece.bytes));
+      if (!this.#isData()) this.#keep(piece.bytes);
       else if (this.#open?.type === "BLOBS") this.#takeLargeObjects(piece.bytes);
     } else if (piece.kind === "statement") {
       this.#statement(piece.bytes);
     }
   }
 
+  /** Whether an object has been announced. */
+  get hasBegun(): boolean {
+    return this.#open !== null || this.#entries.length > 0;
+  }
+
   finish(): DumpSchema {
     this.#close();
+    const preamble = this.#preamble.join("\n");
     return {
-      preamble: this.#preamble.join("\n"),
+      preamble,
+      encoding: ENCODING.exec(preamble)?.[1] ?? "UTF8",
       entries: this.#entries,
       sequences: this.#sequences,
       largeObjectsSha256: this.#largeObjects?.digest("hex") ?? null,
     };
+  }
+
+  #keep(part: Buffer): void {
+    this.#longBytes += part.length;
+    if (this.#longBytes > LONGEST_KEPT)
+      throw refuse(
+        `the file holds a statement of more than ${LONGEST_KEPT >> 20} MB that is no table's row`,
+        "Look at what the file does. A dump that pg_dump made holds no such statement.",
+      );
+    this.#long.push(Buffer.from(part));
   }
 
   #isData(): boolean {
@@ -98,8 +125,9 @@ export class SchemaCollector {
     const open = this.#open;
     this.#open = null;
     if (open === null) return;
-    if (this.#long.length > 0) open.statements.push(Buffer.concat(this.#long).toString("utf8"));
+    if (this.#long.length > 0) open.statements.push(anyText(Buffer.concat(this.#long)));
     this.#long = [];
+    this.#longBytes = 0;
     if (DATA.has(open.type)) return;
     const { type, schema, name, owner, accessMethod, statements, settings } = open;
     const isStored = type === "TABLE" || type === "MATERIALIZED VIEW";
@@ -116,13 +144,11 @@ export class SchemaCollector {
   #statement(bytes: Buffer): void {
     const open = this.#open;
     if (open?.type === "BLOBS") this.#takeLargeObjects(bytes);
-    if (open?.type === "SEQUENCE SET") this.#takePosition(bytes.toString("utf8"));
+    if (open?.type === "SEQUENCE SET") this.#takePosition(anyText(bytes));
     if (this.#isData()) return;
-    const statement =
-      this.#long.length === 0
-        ? bytes.toString("utf8")
-        : Buffer.concat([...this.#long, bytes]).toString("utf8");
+    const statement = anyText(this.#long.length === 0 ? bytes : Buffer.concat([...this.#long, bytes]));
     this.#long = [];
+    this.#longBytes = 0;
     if (STANDING_SETTING.test(statement)) {
       this.#accessMethod =
         /^SET default_table_access_method = (.*);$/.exec(statement)?.[1] ?? this.#accessMethod;
@@ -148,6 +174,6 @@ export class SchemaCollector {
 }
 
 /** The dump's schema alone, to be loaded by itself. */
-export function schemaSql({ preamble, entries }: DumpSchema): string {
-  return [preamble, ...entries.map(({ sql }) => sql), ""].join("\n");
+export function schemaSql({ preamble, entries }: DumpSchema): Buffer {
+  return bytesOfAnyText([preamble, ...entries.map(({ sql }) => sql), ""].join("\n"));
 }

@@ -14,6 +14,8 @@ export interface Scanned {
   end: number;
   /** Where a command's backslash stands. A statement that it interrupts may stand before it. */
   command?: number;
+  /** The statement is whole, and psql would wait for the end of a block in it: it takes any `begin` in a function for one. */
+  psqlWaits?: boolean;
 }
 
 type Quote =
@@ -54,6 +56,10 @@ export class SqlScanner {
   #parentheses = 0;
   /** BEGIN ATOMIC … END of a function in SQL: semicolons inside do not end the statement. */
   #blocks = 0;
+  /** How many blocks psql counts. A column or an argument may be called `begin`, and needs no quotes. */
+  #psqlBlocks = 0;
+  /** Whether nothing has come since the word BEGIN. */
+  #behindBegin = false;
   #words: string[] = [];
   /** Whether the present unit has begun as a statement. */
   #inStatement = false;
@@ -104,8 +110,9 @@ export class SqlScanner {
       if (next === null) return { kind: null, end: at };
       at = next;
       if (byte === SEMICOLON && this.#parentheses === 0 && this.#blocks === 0) {
+        const psqlWaits = this.#psqlBlocks > 0;
         this.#reset();
-        return { kind: "statement", end: at };
+        return { kind: "statement", end: at, psqlWaits };
       }
     }
     return { kind: null, end: at };
@@ -120,6 +127,8 @@ export class SqlScanner {
     this.#inStatement = false;
     this.#parentheses = 0;
     this.#blocks = 0;
+    this.#psqlBlocks = 0;
+    this.#behindBegin = false;
     this.#words = [];
     this.#afterEscape = null;
   }
@@ -146,13 +155,14 @@ export class SqlScanner {
       return at + 1;
     }
     this.#afterEscape = null;
+    if (startsWord(byte)) return this.#word(data, at, last);
+    this.#behindBegin = false;
     if (byte === DOUBLE) {
       this.#quote = { kind: "plain", mark: DOUBLE };
       return at + 1;
     }
     if (byte === DOLLAR) return this.#dollar(data, at, last);
-    if (startsWord(byte)) return this.#word(data, at, last);
-    if (isDigit(byte)) return skip(data, at, continuesNumber, last);
+    if (isDigit(byte)) return skipNumber(data, at, last);
     if (byte === OPEN) this.#parentheses++;
     if (byte === CLOSE && this.#parentheses > 0) this.#parentheses--;
     return at + 1;
@@ -184,9 +194,13 @@ export class SqlScanner {
     const word = end - at > 9 ? "" : data.toString("latin1", at, end).toLowerCase();
     this.#remember(word);
     if (this.#parentheses > 0 || !this.#makesFunction()) return;
-    if (word === "begin") this.#blocks++;
+    if (word === "begin") this.#psqlBlocks++;
+    else if (word === "case" && this.#psqlBlocks > 0) this.#psqlBlocks++;
+    else if (word === "end" && this.#psqlBlocks > 0) this.#psqlBlocks--;
+    if (word === "atomic" && this.#behindBegin) this.#blocks++;
     else if (word === "case" && this.#blocks > 0) this.#blocks++;
     else if (word === "end" && this.#blocks > 0) this.#blocks--;
+    this.#behindBegin = word === "begin";
   }
 
   #remember(word: string): void {
@@ -258,6 +272,12 @@ function skip(data: Buffer, from: number, goesOn: (byte: number) => boolean, las
   let at = from + 1;
   while (at < data.length && goesOn(data[at] as number)) at++;
   return at === data.length && !last && at - from < LONGEST_WORD ? null : at;
+}
+
+/** Like psql, takes the letter of a number that runs into a word with it: the `e` of `1e'…'` begins no escape string. */
+function skipNumber(data: Buffer, from: number, last: boolean): number | null {
+  const end = skip(data, from, continuesNumber, last);
+  return end !== null && end < data.length && startsWord(data[end] as number) ? end + 1 : end;
 }
 
 function isSpace(byte: number): boolean {

@@ -4,7 +4,8 @@ import { type Readable, type Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { readPieces, watchedStream } from "../base/passing-bytes.ts";
 import { DECOMPRESS, explainDecompression } from "./decompress.ts";
-import { type DumpKind, isArchiveKind } from "./kind.ts";
+import { refusePackedTwice } from "./file-shapes.ts";
+import { type DumpKind, isArchiveKind, kindOfHead } from "./kind.ts";
 import { UnixLineEnds } from "./line-ends.ts";
 import type { ReadOptions, TakePart } from "./parts.ts";
 import { readArchive } from "./read-archive.ts";
@@ -61,7 +62,13 @@ export async function readSql(dump: DumpBytes, give: TakePart, options: ReadOpti
         throw signal?.aborted ? signal.reason : error;
       });
     if (isArchiveKind(kind)) await readArchive({ feed, kind, shown }, take, options);
-    else await readCompressed(feed, DECOMPRESS[kind](), shown, take);
+    else
+      await readCompressed(
+        feed,
+        DECOMPRESS[kind](),
+        shown,
+        kind === "plain" ? take : notPackedTwice(dump, take),
+      );
   }
   await lines.end();
   return { bytes, sha256: hash?.digest("hex") ?? null, converted: lines.converted };
@@ -78,6 +85,17 @@ async function readCompressed(
   } catch (error) {
     throw explainDecompression(error, shown);
   }
+}
+
+/** Compressed, there is SQL. An archive, which is compressed already, says so in its first bytes. */
+function notPackedTwice({ kind, shown }: DumpBytes, take: TakePart): TakePart {
+  let isFirst = true;
+  return part => {
+    if (isFirst && kindOfHead(part) !== "plain")
+      throw refusePackedTwice(shown, kind === "zstd" ? "zstd" : "gzip");
+    isFirst = false;
+    return take(part);
+  };
 }
 
 function taking(take: TakePart): Writable {

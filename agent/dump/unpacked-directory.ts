@@ -8,8 +8,12 @@ import { keepReserve } from "../base/durable-file.ts";
 import { refuse } from "../base/refuse.ts";
 import { THROWAWAY_HOME, THROWAWAY_SHOWN } from "../throwaway/place.ts";
 
-/** The files of pg_dump's directory format. Nothing else is unpacked, so that no name leads out of the directory. */
-const PART = /^(\.\/)?(toc\.dat|blobs(_\d+)?\.toc|(blob_)?\d+\.dat(\.gz|\.lz4|\.zst)?)$/;
+/**
+ * The files of pg_dump's directory format, by themselves or within the directory. Nothing else is unpacked, and each under its own
+ * name, so that no name leads out of the directory.
+ */
+const PART =
+  /^((?:\.\/)?(?:(?!\.\.\/)[^/]+\/)?)(toc\.dat|blobs(_\d+)?\.toc|(blob_)?\d+\.dat(\.gz|\.lz4|\.zst)?)$/;
 const SCRATCH = "unpacked-";
 
 /** Runs `work` with an empty directory on the container's own disk, and removes it afterwards. Removes those of killed commands first. */
@@ -65,15 +69,22 @@ export async function giveAway(directory: string, owner: { uid: number; gid: num
 }
 
 function unpackInto(directory: string): Writable {
+  let folder: string | null = null;
   const unpack = new Unpack({
     cwd: directory,
     strict: true,
     preserveOwner: false,
     noMtime: true,
     filter: (path, entry) => {
-      const { type } = entry as ReadEntry;
-      if (type === "Directory" && /^\.\/?$/.test(path)) return false;
-      if ((type === "File" || type === "OldFile") && PART.test(path)) return true;
+      const part = entry as ReadEntry;
+      const { type } = part;
+      if (type === "Directory" && /^(?:\.\/)?(?!\.\.\/?$)[^/]+\/?$/.test(path)) return false;
+      const [, before, name] = PART.exec(path) ?? [];
+      if ((type === "File" || type === "OldFile") && name !== undefined && before === (folder ?? before)) {
+        folder = before ?? null;
+        part.path = name;
+        return true;
+      }
       writable.destroy(new BadTar(`a tar file, and not of a pg_dump directory: it holds ${path}`));
       return false;
     },

@@ -25,7 +25,7 @@ import { type ThrowawayPlace, withThrowawayPlace } from "../throwaway/place.ts";
 import { runThrowawayServer, type ServerPlan, type ThrowawayServer } from "../throwaway/server.ts";
 import { createRoles } from "./fitting-server.ts";
 import { inSeveralBlocks, type KnownDump, requireSameDump, sqlOfFile } from "./known-dump.ts";
-import { type EmptyDatabase, type LoadedDump, loadDump } from "./load-and-compare.ts";
+import { type EmptyDatabase, type LoadedDump, loadDump, whatWasLeftOut } from "./load-and-compare.ts";
 import type { ReadDumpSql } from "./load-sql.ts";
 
 const { escapeIdentifier } = pg;
@@ -81,8 +81,7 @@ export function withForeignContent<T>(
         const loaded = await load(server, client, source, loading, report);
         await requireSameDump(loaded, { ...source, manifest: null }, known.read);
         requireCounted(loaded, source, report);
-        for (const name of loaded.leftOut)
-          report.warn(`Left out, because this PostgreSQL does not know it: SET ${name}`);
+        for (const line of whatWasLeftOut(loaded)) report.warn(line);
         const brought = await whatCame(server, source, live);
         const { encoding } = await readServerFacts({ ...server.settings, database: DATABASE });
         const dumping = withOptions(client, { client_encoding: encoding });
@@ -135,9 +134,13 @@ async function liveRoles(settings: AgentSettings): Promise<string[]> {
   }
 }
 
+/** PostgreSQL's own roles. Some of them may run programs, and read and write the server's files. And words that name no role. */
+const PREDEFINED = /^(?:pg_|public$|none$)/;
+
 /**
  * Makes every role that the file may name. None of them may do anything but own things. The loader goes on using what the file
- * gives to one of them. Who owns what does not matter, because owners and grants are left behind here.
+ * gives to one of them. Who owns what does not matter, because owners and grants are left behind here. A role of PostgreSQL's own
+ * is there already: the loader never becomes one, whatever the file says.
  */
 async function prepare(
   { settings }: ThrowawayServer,
@@ -145,7 +148,7 @@ async function prepare(
   likeness: ServerLikeness,
   roles: readonly string[],
 ): Promise<void> {
-  const names = roles.filter(name => name !== LOADER);
+  const names = roles.filter(name => name !== LOADER && !PREDEFINED.test(name));
   const session = await connectToMaintenance(settings, "budgie restore");
   try {
     await session.query(`CREATE ROLE ${LOADER} LOGIN BYPASSRLS`);

@@ -66,12 +66,22 @@ export async function compareRest(loaded: LoadedDump): Promise<Compared> {
       ...(loaded.reordered.length === 0
         ? []
         : [`The same rows in another order: ${loaded.reordered.join(", ")}`]),
-      ...loaded.leftOut.map(name => `Left out, because this PostgreSQL does not know it: SET ${name}`),
+      ...whatWasLeftOut(loaded),
     ],
     notCompared: loaded.notReadable.map(
       name => `the rows of ${name}: they cannot be read back as the file has them`,
     ),
   };
+}
+
+/** Statements that were not loaded, and why. */
+export function whatWasLeftOut({ leftOut, removals }: Pick<LoadedDump, "leftOut" | "removals">): string[] {
+  const unknown = leftOut.map(name => `Left out, because this PostgreSQL does not know it: SET ${name}`);
+  if (removals === 0) return unknown;
+  return [
+    ...unknown,
+    `Left out, because there is nothing to remove in an empty database: ${removals} statements of pg_dump --clean`,
+  ];
 }
 
 function schemaDifferencesOf(schema: DumpSchema, database: EmptyDatabase): Promise<string[]> {
@@ -92,7 +102,7 @@ function schemaDifferencesOf(schema: DumpSchema, database: EmptyDatabase): Promi
 }
 
 function targetOf(database: EmptyDatabase, name: string, session: pg.Client, major: number) {
-  const { client, reader, signal, lcMonetary, inSeveralBlocks, atOnce, meanwhile } = database;
+  const { client, reader, signal, lcMonetary, inSeveralBlocks, withoutOwners, atOnce, meanwhile } = database;
   return {
     database: name,
     client,
@@ -102,6 +112,7 @@ function targetOf(database: EmptyDatabase, name: string, session: pg.Client, maj
     signal,
     lcMonetary,
     inSeveralBlocks,
+    withoutOwners,
     atOnce,
     ...(meanwhile ? { meanwhile } : {}),
   };

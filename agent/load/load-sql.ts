@@ -12,6 +12,7 @@ import { MarkWatch, newMark, printMark } from "./program-marks.ts";
 import { PsqlInput } from "./psql-input.ts";
 import { findRelation, type Relation } from "./relation.ts";
 import { restriction } from "./restriction.ts";
+import { wholeStatement } from "./whole-statement.ts";
 
 /** Gives out a dump's SQL, as often as it is called. Returns the sha256 of the bytes that held the SQL, if it was asked for that. */
 export type ReadDumpSql = (take: TakePart) => Promise<string | null>;
@@ -27,6 +28,8 @@ export interface LoadTarget {
   signal: AbortSignal;
   /** Tables whose rows come in several blocks: none of these may empty them. */
   inSeveralBlocks: ReadonlySet<string>;
+  /** Whether all that is loaded is to belong to whoever loads it. */
+  withoutOwners: boolean;
 }
 
 /** What is known of a dump once it was loaded. */
@@ -39,6 +42,8 @@ export interface LoadedSql {
   schema: DumpSchema;
   /** Settings of a newer PostgreSQL that this one does not know, left out. */
   leftOut: string[];
+  /** How many statements would remove what is not there, left out. */
+  removals: number;
   /** Tables with rows whose like cannot be read back, by name. */
   notReadable: string[];
 }
@@ -48,6 +53,25 @@ export interface LoadedSql {
  * the load's commits, one for each statement, needs to wait for the disk. The memory is for building indexes.
  */
 const LOADING = { synchronous_commit: "off", maintenance_work_mem: "128MB" };
+
+/** pg_dump grants as whoever has granted, and can make each object as its owner. Only a superuser can become somebody else. */
+const AS_SOMEBODY_ELSE =
+  /^\s*(?:SET SESSION AUTHORIZATION (?:"(?:[^"]|"")+"|'(?:[^']|'')+'|\w+)|RESET SESSION AUTHORIZATION);$/;
+const LONGEST_AUTHORIZATION = 300;
+
+function isAboutOwners(statement: Buffer): boolean {
+  return statement.length < LONGEST_AUTHORIZATION && AS_SOMEBODY_ELSE.test(statement.toString("latin1"));
+}
+
+/** What pg_dump --clean writes before the first object, to empty a database that is not empty. */
+const REMOVAL = /^\s*(?:DROP |ALTER [\s\S]+ DROP |CREATE OR REPLACE VIEW |SELECT pg_catalog\.lo_unlink\()/;
+/** It is there in an empty database as well, and the dump makes it again. */
+const REMOVES_PUBLIC = /^\s*DROP SCHEMA (?:IF EXISTS )?public;$/;
+
+function isRemoval(statement: Buffer): boolean {
+  const text = statement.toString("latin1");
+  return REMOVAL.test(text) && !REMOVES_PUBLIC.test(text);
+}
 
 /** Settings that pg_dump writes at a dump's head, and the major version that first knows them. */
 const NEWER_SETTINGS: Readonly<Record<string, number>> = { transaction_timeout: 17 };
@@ -109,6 +133,7 @@ class Feed {
   readonly #pieces: Piece[] = [];
   readonly #reader = new DumpReader(piece => this.#pieces.push(piece));
   readonly #leftOut: string[] = [];
+  #removals = 0;
   readonly #notReadable: string[] = [];
   #lastMark = 0;
   #whole = false;
@@ -147,6 +172,7 @@ class Feed {
       content: this.#content.finish(this.#whole),
       schema: this.#schema.finish(),
       leftOut: this.#leftOut,
+      removals: this.#removals,
       notReadable: this.#notReadable,
     };
   }
@@ -158,8 +184,9 @@ class Feed {
       if (piece.kind === "command") this.#refuseCommand(piece);
       else if (piece.kind === "copy") await this.#beginTable(piece.statement);
       else if (piece.kind === "end") await this.#endTable(piece.bytes);
-      else if (piece.kind !== "statement" || !this.#leavesOut(piece.bytes))
-        await this.#input.write(piece.bytes);
+      else if (piece.kind !== "statement") await this.#input.write(piece.bytes);
+      else if (!this.#leavesOut(piece.bytes))
+        await this.#input.write(piece.psqlWaits ? wholeStatement(piece.bytes) : piece.bytes);
     }
     this.#pieces.length = 0;
     await this.#input.flush();
@@ -174,6 +201,11 @@ class Feed {
   }
 
   #leavesOut(statement: Buffer): boolean {
+    if (this.#target.withoutOwners && isAboutOwners(statement)) return true;
+    if (!this.#schema.hasBegun && isRemoval(statement)) {
+      this.#removals++;
+      return true;
+    }
     if (statement.length > 80 || statement[0] !== 0x53) return false;
     const setting = /^SET (\w+) = [^;]*;$/.exec(statement.toString("latin1"))?.[1];
     if (setting === undefined || (NEWER_SETTINGS[setting] ?? 0) <= this.#target.major) return false;

@@ -1,5 +1,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../../shared/exit-codes.ts";
 import { startAgent, type TestAgent } from "../../support/agent/agent.ts";
@@ -15,7 +16,13 @@ const LEDGER = `
   CREATE FUNCTION shout(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper(t) $$;
   CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.joined := coalesce(NEW.joined, now()); RETURN NEW; END $$;
   CREATE TRIGGER stamp BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION stamp();
-  CREATE INDEX by_shout ON users (shout(email));`;
+  CREATE INDEX by_shout ON users (shout(email));
+  CREATE ROLE clerk; CREATE ROLE "trainee; of two";
+  GRANT SELECT ON notes TO clerk WITH GRANT OPTION;
+  SET ROLE clerk; GRANT SELECT ON notes TO "trainee; of two"; RESET ROLE;
+  CREATE TABLE theirs AS SELECT 1 AS n;
+  ALTER TABLE theirs OWNER TO "trainee; of two";
+  COMMENT ON SCHEMA public IS 'ours'; REVOKE CREATE ON SCHEMA public FROM PUBLIC;`;
 
 const ROWS = `SELECT md5(string_agg(u::text || n::text, ',' ORDER BY id)) AS rows FROM users u JOIN notes n ON n.user_id = u.id`;
 
@@ -124,6 +131,76 @@ describe("files that people really have, and this stack did not write", () => {
     return agent.run(["restore", "-"], Buffer.from(made));
   };
 
+  it.each([
+    ["grants that somebody else than the owner gave", ""],
+    ["objects that are made as their owners", "--use-set-session-authorization"],
+    ["what would empty the database first", "--clean"],
+    ["what would empty the database first, if it is there", "--clean --if-exists"],
+    ["a row for each statement", "--inserts"],
+    ["bodies in other quotes", "--disable-dollar-quoting --quote-all-identifiers"],
+  ])("a plain dump with %s is loaded", async (_what, options) => {
+    const { code, said } = await tryFile("shaped.sql", await pgDump(options));
+    expect(code, said).toBe(EXIT.done);
+    expect(said).not.toContain("lacks roles");
+    await restoredAll();
+  });
+
+  it("says how much it left out of what would empty the database", async () => {
+    const { said } = await tryFile("clean.sql", await pgDump("--clean"));
+    expect(said).toMatch(/nothing to remove in an empty database: \d+ statements of pg_dump --clean/);
+  });
+
+  /** Makes a file in the agent's container, and returns its bytes. */
+  const made = async (commands: string) =>
+    Buffer.from(await inAgent(`cd /tmp && rm -rf made && ${commands} && base64 < made`), "base64");
+  const connection = "-h $PGHOST -U $PGUSER source";
+
+  it.each([
+    [
+      "of a directory that was packed with its name",
+      `rm -rf folder && pg_dump -Fd -f folder ${connection} && tar -cf made folder`,
+    ],
+    [
+      "of a directory that was packed from within",
+      `rm -rf folder && pg_dump -Fd -f folder ${connection} && tar -cf made -C folder .`,
+    ],
+  ])("a tar file %s is loaded", async (_what, commands) => {
+    const { code, said } = await tryFile("packed.tar", await made(commands));
+    expect(code, said).toBe(EXIT.done);
+    await restoredAll();
+  });
+
+  it.each([
+    ["whole", (all: Buffer) => all],
+    ["cut off", (all: Buffer) => all.subarray(0, all.length / 2)],
+  ])(
+    "pg_dump's tar format is named for what it is, %s, and the line that is printed restores it",
+    async (_what, part) => {
+      const all = await made(`pg_dump -Ft -f made ${connection}`);
+      const { code, said } = await tryFile("theirs.tar", part(all));
+      expect(code).toBe(EXIT.unusableBackup);
+      expect(said).toMatch(
+        /tar format.*\n.*: pg_restore --file=- \.\/backups\/theirs\.tar \| npx budgie restore -/,
+      );
+      const sql = await made(`pg_dump -Ft -f archive ${connection} && pg_restore --file=- archive > made`);
+      const { code: then, stderr } = await agent.run(["restore", "-"], sql);
+      expect(then, stderr).toBe(EXIT.done);
+      await restoredAll();
+    },
+  );
+
+  it("an archive that was compressed once more is named for what it is, and the line that is printed restores it", async () => {
+    const twice = await made(`pg_dump -Fc -f archive ${connection} && gzip -c archive > made`);
+    const { code, said } = await tryFile("twice.gz", twice);
+    expect(code).toBe(EXIT.unusableBackup);
+    expect(said).toMatch(
+      /is no SQL: .* packed with gzip.*\n.*: gzip -dc \.\/backups\/twice\.gz \| npx budgie restore -/,
+    );
+    const { code: then, stderr } = await agent.run(["restore", "-"], gunzipSync(twice));
+    expect(then, stderr).toBe(EXIT.done);
+    await restoredAll();
+  });
+
   it("a custom archive is loaded, without the owners and grants that are in it", async () => {
     const { code, said } = await tryFile("theirs.dump", custom);
     expect(code, said).toBe(EXIT.done);
@@ -214,7 +291,11 @@ describe("files that people really have, and this stack did not write", () => {
     const trusted = await tryFile("more.sql", more, "--trust-file");
     expect(trusted.code, trusted.said).toBe(EXIT.done);
     expect(trusted.said).toContain("with all rights");
-    await restoredAll();
+    expect(await query(ROWS)).toEqual(rows);
+    expect(
+      await query("SELECT tableowner FROM pg_tables WHERE tablename = 'theirs'"),
+      "it belongs to whom the file says",
+    ).toEqual([{ tableowner: "trainee; of two" }]);
   });
 
   it("rows that come in two blocks for one table are all there", async () => {

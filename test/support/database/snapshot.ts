@@ -52,7 +52,7 @@ export async function snapshotDatabase(postgres: TestPostgres, database: string)
 }
 
 /**
- * What PostgreSQL's own tools make of a database: its content after `pg_dump | psql`, which rewrites some of the schema's
+ * What PostgreSQL's own tools make of a database: its content after `pg_dump | pg_restore`, which rewrites some of the schema's
  * text, with the properties of the original. Throws when PostgreSQL cannot reload it.
  */
 export async function reloadedByPostgres(
@@ -65,7 +65,7 @@ export async function reloadedByPostgres(
   try {
     await inServer(
       postgres,
-      `${dump(database)} | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname=${reloaded} >/dev/null`,
+      `PGCLIENTENCODING=$(encoding_of ${database}) pg_dump --format=custom --lock-wait-timeout=10s --dbname=${database} | pg_restore --exit-on-error --dbname=${reloaded}`,
     );
     const { content, schema } = await snapshotDatabase(postgres, reloaded);
     const properties = await psql(postgres, database, PROPERTIES);

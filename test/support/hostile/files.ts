@@ -221,6 +221,14 @@ const SQL: readonly HostileFile[] = [
     "CREATE ROLE within DO, its errors swallowed",
     "DO $$ BEGIN EXECUTE 'CREATE ROLE hostile SUPERUSER LOGIN'; EXCEPTION WHEN OTHERS THEN NULL; END $$;",
   ),
+  file(
+    "an owner who may run programs, and a program",
+    "--\n-- Name: x; Type: TABLE; Schema: public; Owner: pg_execute_server_program\n--\n\nCOPY (SELECT 1) TO PROGRAM 'cat > /tmp/hostile';",
+  ),
+  file(
+    "grants to those who may write the server's files, and a file",
+    "GRANT SELECT ON public.kept TO pg_write_server_files;\nGRANT SELECT ON public.kept TO pg_read_server_files;\nCOPY (SELECT 1) TO '/tmp/hostile';",
+  ),
   file("DROP ROLE", "DROP OWNED BY bystander; DROP ROLE bystander;"),
   file("ALTER ROLE … SUPERUSER", "ALTER ROLE bystander SUPERUSER;"),
   file("ALTER ROLE … PASSWORD", "ALTER ROLE budgie_user PASSWORD 'x';"),

@@ -220,4 +220,16 @@ export const SETTINGS: readonly StrangerDatabase[] = [
         EXECUTE convert_from('CREATE VIEW bytes_view AS SELECT '''::bytea || '\xff'::bytea || '''::text AS "'::bytea || '\xfe'::bytea || '"'::bytea, 'SQL_ASCII');
       END $do$;`,
   },
+  {
+    name: "an SQL_ASCII database whose names differ in bytes that are no text, with sequences and rewritten checks",
+    database: SQL_ASCII,
+    sql: String.raw`
+      DO $do$ DECLARE letter bytea; BEGIN
+        FOREACH letter IN ARRAY ARRAY['\xe0'::bytea, '\xe1'] LOOP
+          EXECUTE convert_from('CREATE TABLE "th'::bytea || letter || '" (id serial, v varchar(9) CHECK (v IN (''a'', ''b'')))', 'SQL_ASCII');
+          EXECUTE convert_from('INSERT INTO "th'::bytea || letter || '" (v) VALUES (''a''), (''b'')', 'SQL_ASCII');
+        END LOOP;
+        EXECUTE convert_from('SELECT setval(''"th'::bytea || '\xe1'::bytea || '_id_seq"'', 700, false)', 'SQL_ASCII');
+      END $do$;`,
+  },
 ];

@@ -408,4 +408,15 @@ words", i int8multirange[]);
       ALTER VIEW vr_a ALTER x SET DEFAULT 5;
       INSERT INTO vr_base VALUES (1, 'a', 2);`,
   },
+  {
+    name: "functions in SQL with columns and arguments called begin",
+    apart:
+      "psql does not see where such a function ends, so that PostgreSQL's own tools reload it from an archive alone",
+    sql: `
+      CREATE TABLE bookings (begin date, finish date);
+      INSERT INTO bookings VALUES ('2026-01-01', '2026-02-01');
+      CREATE FUNCTION begins() RETURNS SETOF date LANGUAGE sql BEGIN ATOMIC SELECT begin FROM bookings; END;
+      CREATE FUNCTION same(begin date) RETURNS date LANGUAGE sql RETURN begin;
+      CREATE TABLE rows_behind AS SELECT generate_series(1, 5) AS n;`,
+  },
 ];

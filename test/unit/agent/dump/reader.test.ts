@@ -49,6 +49,8 @@ describe("a dump taken apart as psql would", () => {
       "command 1 \\! id",
     ],
     ["at the very end, without a line end", "SELECT 1; \\! id", "command 1 \\! id"],
+    ["behind a number that runs into a text", "SELECT 1e'\\' \\! id\n", "command 1 \\! id"],
+    ["behind a parameter that runs into a text", "SELECT $1e'\\' \\! id\n", "command 1 \\! id"],
   ])("sees psql's command %s", (_where, sql, command) => {
     expect(commandsIn(sql)).toEqual([command]);
   });
@@ -87,6 +89,14 @@ describe("a dump taken apart as psql would", () => {
       "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;";
     const rule = "CREATE RULE r AS ON INSERT TO public.t DO ALSO (SELECT 1; SELECT 2);";
     expect(read(`${body}\n${rule}\n`)).toEqual([`statement ${body}`, `statement ${rule}`]);
+  });
+
+  it.each([
+    "CREATE FUNCTION f() RETURNS date LANGUAGE sql BEGIN ATOMIC SELECT t.begin FROM t; SELECT begin AS atomic FROM t; END;",
+    "CREATE FUNCTION f(begin date) RETURNS date LANGUAGE sql RETURN begin;",
+    "CREATE PROCEDURE begin() LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN begin THEN 1 END FROM t; END;",
+  ])("sees the end of a function that has something called begin in it: %s", sql => {
+    expect(read(`${sql}\nSELECT 1;\n`)).toEqual([`statement ${sql}`, "statement SELECT 1;"]);
   });
 
   it.each([

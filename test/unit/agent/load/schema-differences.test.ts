@@ -81,12 +81,21 @@ describe("what two schemas do not have in common", () => {
     const schema = schemaOf(HEAD + TABLE + data);
     expect(schemaDifferences(schemaOf(HEAD + TABLE), schema)).toEqual([]);
     expect(schema.sequences).toEqual([{ name: 'public."it\'s"', value: "7", called: true }]);
-    expect(schemaSql(schema)).not.toContain("COPY");
+    expect(schemaSql(schema).toString()).not.toContain("COPY");
+  });
+
+  it("refuses a statement that would take all memory", () => {
+    const schema = new SchemaCollector();
+    const bytes = Buffer.alloc(16 << 20, "x");
+    const takeAll = () => {
+      for (let part = 0; part < 9; part++) schema.take({ kind: "long", bytes });
+    };
+    expect(takeAll).toThrow("holds a statement of more than 128 MB");
   });
 
   it("keeps a setting with the object that it stands before", () => {
     const moved = `${entry("a", "TABLE", "CREATE TABLE public.a ();")}SET default_tablespace = fast;\n\n${entry("b", "TABLE", "CREATE TABLE public.b ();")}`;
-    expect(schemaSql(schemaOf(HEAD + moved))).toBe(
+    expect(schemaSql(schemaOf(HEAD + moved)).toString()).toBe(
       "SET client_encoding = 'UTF8';\nCREATE TABLE public.a ();\nSET default_tablespace = fast;\nCREATE TABLE public.b ();\n",
     );
   });
