@@ -73,6 +73,10 @@ function isRemoval(statement: Buffer): boolean {
   return REMOVAL.test(text) && !REMOVES_PUBLIC.test(text);
 }
 
+/** psql puts such a variable's value in the place of a column of its name behind a colon, as in `a[1:"USER"]`. */
+const VARIABLES = ["DBNAME", "USER", "HOST", "PORT", "ENCODING", "SERVICE", "VERSION", "VERSION_NAME"];
+const WITHOUT_VARIABLES = VARIABLES.map(name => `\\unset ${name}\n`).join("");
+
 /** Settings that pg_dump writes at a dump's head, and the major version that first knows them. */
 const NEWER_SETTINGS: Readonly<Record<string, number>> = { transaction_timeout: 17 };
 
@@ -153,6 +157,7 @@ class Feed {
   }
 
   async begin(restriction: Buffer | null): Promise<void> {
+    await this.#input.write(Buffer.from(WITHOUT_VARIABLES));
     if (restriction) await this.#input.write(restriction);
   }
 

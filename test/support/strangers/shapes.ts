@@ -409,14 +409,17 @@ words", i int8multirange[]);
       INSERT INTO vr_base VALUES (1, 'a', 2);`,
   },
   {
-    name: "functions in SQL with columns and arguments called begin",
+    name: "columns and arguments called what psql has another meaning for",
     apart:
-      "psql does not see where such a function ends, so that PostgreSQL's own tools reload it from an archive alone",
+      "psql does not see where a function with begin in it ends, and puts its variables in, so that PostgreSQL's own tools reload it from an archive alone",
     sql: `
       CREATE TABLE bookings (begin date, finish date);
       INSERT INTO bookings VALUES ('2026-01-01', '2026-02-01');
       CREATE FUNCTION begins() RETURNS SETOF date LANGUAGE sql BEGIN ATOMIC SELECT begin FROM bookings; END;
       CREATE FUNCTION same(begin date) RETURNS date LANGUAGE sql RETURN begin;
+      CREATE TABLE sliced (a int[], "DBNAME" int);
+      DO $$ BEGIN EXECUTE format('CREATE INDEX ON sliced ((a[1%s"DBNAME"]))', chr(58)); END $$;
+      INSERT INTO sliced VALUES ('{1,2}', 1);
       CREATE TABLE rows_behind AS SELECT generate_series(1, 5) AS n;`,
   },
 ];
