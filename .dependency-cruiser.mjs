@@ -24,7 +24,14 @@ const ROOMS = {
     ["commands"],
     [ON_TOP],
   ],
-  components: [["images", "steps"], ["containers"], ["offsite"], [ON_TOP], ["outputs", "prepare"], ["whole"]],
+  components: [
+    ["images", "steps"],
+    ["containers"],
+    ["offsite", "replicas"],
+    [ON_TOP],
+    ["outputs", "prepare"],
+    ["whole"],
+  ],
   toolchain: [["stand-ins"], ["machine"], ["commands"]],
 };
 

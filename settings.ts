@@ -30,6 +30,13 @@ import { offsiteContradictions } from "./settings/offsite-contradictions.ts";
 import { productionStoreProblems } from "./settings/production-store.ts";
 import { type RefreshFrom, refreshDefinitions, refreshProblems, toRefresh } from "./settings/refresh.ts";
 import { Refusal } from "./settings/refusal.ts";
+import {
+  ENGINE_HOST,
+  type ReplicaSettings,
+  replicaDefinitions,
+  replicaProblems,
+  toReplicas,
+} from "./settings/replica.ts";
 import { weakSecrets } from "./settings/weak-secrets.ts";
 import { BACKUP_FORMATS, type BackupFormat } from "./shared/backup-format.ts";
 import { MAJOR_VERSIONS, type MajorVersion } from "./shared/database-image.ts";
@@ -70,6 +77,7 @@ export interface Settings {
   objectStore: ObjectStoreSettings;
   ssh: SshSettings | undefined;
   refresh: RefreshFrom | undefined;
+  replicas: ReplicaSettings | undefined;
 }
 
 /** Where the API's image comes from. */
@@ -82,7 +90,6 @@ export type BackendSource =
   | { from: "context"; context: string; dockerfile: string; target: string | undefined };
 
 const NAME_PREFIX = /^(?=.{1,30}$)[a-z](-?[a-z0-9])*$/;
-const ENGINE_HOST = /^(unix:\/\/\/[^\s]+|tcp:\/\/[^\s/]+|ssh:\/\/[^\s/]+)$/;
 
 /** One line per setting: how it is read, what is allowed, and an example that is. */
 const definitions = {
@@ -190,6 +197,7 @@ const definitions = {
   ...alertDefinitions,
   ...offsiteDefinitions,
   ...refreshDefinitions,
+  ...replicaDefinitions,
 } satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof definitions;
@@ -259,6 +267,7 @@ export function judgeSettings(
     ...offsiteContradictions(values as Partial<Values>),
     ...productionStoreProblems(values as Partial<Values>, configuration.stack),
     ...refreshProblems(values as Partial<Values>, configuration.stack),
+    ...replicaProblems(values as Partial<Values>),
     ...weakSecrets(values as Partial<Values>, definitions),
   );
   if (problems.length > 0) return { problems };
@@ -291,6 +300,7 @@ function toSettings(values: Values, stack: string): Settings {
     objectStore: toObjectStore(values),
     ssh: toSsh(values),
     refresh: toRefresh(values),
+    replicas: toReplicas(values),
   };
 }
 

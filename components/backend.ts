@@ -89,7 +89,7 @@ function createImage(
 ): docker.RemoteImage {
   const { image, builtImage } = spelling(place.engine.kind);
   if (source.from === "image") {
-    return pulledImage(`${name}-image`, image(source.image), place.triggers, parent);
+    return pulledImage(`${name}-image`, image(source.image), place.triggers, { parent });
   }
   const { context, dockerfile, target, hash } = buildOf(source, place.pins);
   return new docker.RemoteImage(

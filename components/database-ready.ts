@@ -6,12 +6,20 @@ import type Docker from "dockerode";
 import { engineClient } from "../engine/client.ts";
 import { findEngine } from "../engine/find-engine.ts";
 import { psqlIfRunning } from "../engine/psql-in-container.ts";
-import type { Collected } from "../engine/run-in-container.ts";
+import { type Collected, collectIfRunning } from "../engine/run-in-container.ts";
 import { unlessMissing } from "../engine/unless-missing.ts";
 import { LABEL } from "../shared/labels.ts";
 import { containerName } from "../shared/names.ts";
 import { saysCrowded } from "../shared/own-connection.ts";
 import { ownLogin } from "../shared/own-login.ts";
+import {
+  allowReplicas,
+  COMMIT_ALONE,
+  type ReplicaAccess,
+  TLS_FILES,
+  TLS_FOLDER,
+  withdrawReplicas,
+} from "../shared/replica-access.ts";
 import { allowReplication, withdrawReplication } from "../shared/replication-access.ts";
 import { wayFromDamage, whyItDoesNotStart, withoutInitdbHint } from "../shared/server-log.ts";
 import { type Login, logIn } from "./steps/database-login.ts";
@@ -24,6 +32,7 @@ interface Input extends Login {
   container: string;
   volume: string;
   pointInTime: boolean;
+  replicas?: ReplicaAccess & { credentials: Record<keyof typeof TLS_FILES, string> };
 }
 
 /** A server that replays a long log after a crash is well; it only takes its time. */
@@ -38,6 +47,7 @@ await runStep<Input>(DEADLINE_SECONDS, async (input, until) => {
   await setPassword(container, input);
   await passwordOpens(container, input);
   await setReplicationAccess(container, input);
+  await setReplicaAccess(container, input);
   const lifted = barriers === null ? [] : describeBarriers(input.user, barriers);
   return [
     `${input.database} answers over TCP, and ${input.user} can log in.`,
@@ -146,7 +156,7 @@ async function setPassword(container: Docker.Container, input: Input): Promise<v
   const answer = await psqlIfRunning(
     container,
     ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", input.user, "-d", input.database],
-    `${ownLogin(input.user, input.password)}\\q\n`,
+    `${COMMIT_ALONE}\n${ownLogin(input.user, input.password)}\\q\n`,
   );
   if (answer?.code === 0) return;
   const [{ kind }, { Name: name }] = await Promise.all([findEngine(input.engine), container.inspect()]);
@@ -186,6 +196,50 @@ async function setReplicationAccess(container: Docker.Container, input: Input): 
     `The server's rules for point in time (budgie:pointInTime is ${input.pointInTime}) could not be set.${said(answer)}`,
     "npm run pulumi -- up",
   );
+}
+
+/** As well. Where there are none, only what an earlier `up` has left is taken back. */
+async function setReplicaAccess(container: Docker.Container, input: Input): Promise<void> {
+  const { replicas, user, database, pointInTime } = input;
+  if (replicas) await writeTlsFiles(container, replicas.credentials);
+  const answer = await psqlIfRunning(
+    container,
+    ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database],
+    // What is taken back may be what point in time needs, so that is set again after it.
+    replicas
+      ? allowReplicas(user, pointInTime, replicas)
+      : `${withdrawReplicas()}${pointInTime ? allowReplication(user) : ""}`,
+  );
+  if (answer?.code === 0) return;
+  throw new StepFailure(
+    `The server's rules for its replicas (budgie:replicaHosts) could not be set.${said(answer)}`,
+    "npm run pulumi -- up",
+  );
+}
+
+/** In the server's own folder, which is its user's alone: the files of other places are root's, and it takes no such key. */
+async function writeTlsFiles(
+  container: Docker.Container,
+  credentials: Record<keyof typeof TLS_FILES, string>,
+): Promise<void> {
+  const script = [
+    "set -e",
+    "umask 077",
+    `folder="\${PGDATA:-/var/lib/postgresql/data}/${TLS_FOLDER}"`,
+    'mkdir -p "$folder"',
+    'cat > "$folder/$0.new"',
+    'sync "$folder/$0.new" 2> /dev/null || sync',
+    'mv "$folder/$0.new" "$folder/$0"',
+  ].join("\n");
+  for (const [kind, name] of Object.entries(TLS_FILES)) {
+    const content = credentials[kind as keyof typeof TLS_FILES];
+    const answer = await collectIfRunning(container, ["gosu", "postgres", "sh", "-c", script, name], content);
+    if (answer?.code !== 0)
+      throw new StepFailure(
+        `The database's certificate for its replicas could not be written.${said(answer)}`,
+        "npm run pulumi -- up",
+      );
+  }
 }
 
 /** Over TCP on the loopback address, which the image trusts: no password is needed. */

@@ -7,10 +7,12 @@ import {
   type MajorVersion,
 } from "../shared/database-image.ts";
 import { containerName, DATABASE_USER, databaseVolumeName } from "../shared/names.ts";
+import type { ReplicaAccess } from "../shared/replica-access.ts";
 import { capabilities, healthcheck, memoryLimit } from "./containers/inputs.ts";
 import { generatedSecret } from "./containers/password.ts";
 import { containerBase, containerOptions, imageName, labelsOfStack, type Place } from "./containers/place.ts";
 import { pulledImage } from "./images/pulled-image.ts";
+import type { Credentials } from "./replicas/key-pairs.ts";
 import { step } from "./steps/step.ts";
 
 export interface DatabaseArgs {
@@ -35,8 +37,16 @@ export interface DatabaseArgs {
   /** Whether the backup agent may receive the WAL. */
   pointInTime: boolean;
   memoryMegabytes: number;
+  /** The replicas, and where they reach the database. @default none */
+  replicas?: DatabaseReplicas | undefined;
   /** What must be done before the container is made or touched. */
   after: pulumi.Resource;
+}
+
+export interface DatabaseReplicas extends ReplicaAccess {
+  address: string;
+  port: number;
+  credentials: Credentials;
 }
 
 /** How others reach a database. */
@@ -59,6 +69,7 @@ const INITIAL_PASSWORD_FILE = "/run/secrets/initial-password";
 export class Database extends pulumi.ComponentResource {
   readonly container: docker.Container;
   readonly volume: docker.Volume;
+  readonly image: docker.RemoteImage;
   readonly connection: DatabaseConnection;
 
   constructor(name: string, args: DatabaseArgs, opts: pulumi.ComponentResourceOptions) {
@@ -67,7 +78,8 @@ export class Database extends pulumi.ComponentResource {
     const password = args.password ?? generatedSecret(`${name}-password`, { parent: this });
 
     this.volume = createVolume(name, place, this);
-    this.container = createContainer(name, args, this.volume, this);
+    this.image = createImage(name, args, this);
+    this.container = createContainer(name, args, { volume: this.volume, image: this.image }, this);
     const ready = step(
       `${name}-ready`,
       "database-ready",
@@ -79,6 +91,8 @@ export class Database extends pulumi.ComponentResource {
         user: DATABASE_USER,
         password,
         pointInTime: args.pointInTime,
+        // Left out where there are none: then the input is what it was before there could be any.
+        ...(args.replicas ? { replicas: args.replicas } : {}),
       },
       { parent: this, again: args.passwordAgain },
     );
@@ -116,19 +130,17 @@ function createVolume(name: string, place: Place, parent: pulumi.Resource): dock
   );
 }
 
+function createImage(name: string, { place, version }: DatabaseArgs, parent: pulumi.Resource) {
+  return pulledImage(`${name}-image`, imageName(place, databaseImage(version)), place.triggers, { parent });
+}
+
 function createContainer(
   name: string,
   args: DatabaseArgs,
-  volume: docker.Volume,
+  { volume, image }: { volume: docker.Volume; image: docker.RemoteImage },
   parent: pulumi.Resource,
 ): docker.Container {
   const { place } = args;
-  const image = pulledImage(
-    `${name}-image`,
-    imageName(place, databaseImage(args.version)),
-    place.triggers,
-    parent,
-  );
   return new docker.Container(
     `${name}-container`,
     {
@@ -144,7 +156,7 @@ function createContainer(
       ],
       uploads: [initialPassword(name, parent)],
       volumes: [{ volumeName: volume.name, containerPath: DATA_FOLDER }],
-      ports: args.port === undefined ? [] : [{ internal: PORT, external: args.port, ip: "127.0.0.1" }],
+      ports: published(args),
       healthcheck: answersQueries(args.databaseName),
       // The image starts as root, to make the volume the user postgres' own, and becomes that user.
       capabilities: capabilities("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"),
@@ -157,6 +169,13 @@ function createContainer(
     },
     containerOptions(place, "database", parent, [args.after]),
   );
+}
+
+function published({ port, replicas }: DatabaseArgs) {
+  return [
+    ...(port === undefined ? [] : [{ internal: PORT, external: port, ip: "127.0.0.1" }]),
+    ...(replicas === undefined ? [] : [{ internal: PORT, external: replicas.port, ip: replicas.address }]),
+  ];
 }
 
 /**

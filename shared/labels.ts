@@ -16,6 +16,8 @@ export const LABEL = {
   withoutApi: "budgie.without-api",
   /** Which container it took the place of, when something else than the stack had removed that one or made it again. */
   inPlaceOf: "budgie.in-place-of",
+  /** Of a replica: which one it is. It has no role, because it is on another machine than everything else. */
+  replica: "budgie.replica",
   /** Of a short-lived container that looks into volumes; one that a kill has left is nobody's server. */
   volumeWork: "budgie.volume-work",
   /** What Pulumi is told to ignore, as it was declared. */

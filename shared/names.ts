@@ -47,6 +47,16 @@ function compactDate(at: Date): string {
   return `${day}-${time.slice(0, 6)}`;
 }
 
+/** On another machine, so it may be called what nothing of the database's own machine is. */
+export function replicaContainerName(namePrefix: string): string {
+  return `${namePrefix}-replica`;
+}
+
+/** DANGER: after a failover the data is in the volume of this name. */
+export function replicaVolumeName(namePrefix: string): string {
+  return `${namePrefix}-replica-data`;
+}
+
 export function objectStoreVolumeName(namePrefix: string): string {
   return `${namePrefix}-object-store-data`;
 }

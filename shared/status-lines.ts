@@ -20,6 +20,7 @@ export const LINES = {
   "point-in-time": "Point in time",
   schedule: "Schedule",
   refresh: "Refresh",
+  replicas: "Replicas",
   slots: "Replication slots",
   alerts: "Alerts",
   agent: "Agent",

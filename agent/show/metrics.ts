@@ -187,6 +187,30 @@ export const METRICS: Readonly<Record<string, Metric>> = {
     help: "Pages that were read with a wrong checksum; left out where the database has no checksums.",
     samples: ({ server }) => one(server?.checksums ? server.damagedPages : null),
   },
+  budgie_replica_following: {
+    help: "1 while a replica follows the database.",
+    labels: ["replica"],
+    samples: ({ server }) =>
+      (server?.replicas ?? []).map(({ name, state }) => ({
+        labels: { replica: name },
+        value: state === "streaming",
+      })),
+  },
+  budgie_replica_lag_bytes: {
+    help: "What was committed and is not on the replica's disk yet; left out when it must be copied anew.",
+    labels: ["replica"],
+    samples: ({ server }) =>
+      (server?.replicas ?? []).map(({ name, lagBytes }) => ({ labels: { replica: name }, value: lagBytes })),
+  },
+  budgie_replica_lag_seconds: {
+    help: "How long a change took lately until it could be seen on the replica.",
+    labels: ["replica"],
+    samples: ({ server }) =>
+      (server?.replicas ?? []).map(({ name, lagSeconds }) => ({
+        labels: { replica: name },
+        value: lagSeconds,
+      })),
+  },
   budgie_replication_slot_retained_bytes: {
     help: "How much WAL the server keeps for a slot.",
     labels: ["slot"],

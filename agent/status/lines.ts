@@ -7,6 +7,7 @@ import type { PointInTimeStatus } from "../point-in-time/status.ts";
 import type { Facts } from "./facts.ts";
 import { type Filing, filedUnder } from "./filing.ts";
 import type { LastLook } from "./last-look.ts";
+import { shownReplicas } from "./replicas.ts";
 import { shownSlots } from "./server-figures.ts";
 import { seconds } from "./shown-seconds.ts";
 
@@ -59,6 +60,9 @@ export function linesOf(
     ...(settings.refresh === null
       ? []
       : [line("refresh", refreshFigure(facts, now), { next: "npx budgie logs backup" })]),
+    ...(facts.server === null || facts.server.replicas.length === 0
+      ? []
+      : [line("replicas", shownReplicas(facts.server.replicas))]),
     line("slots", facts.server && shownSlots(facts.server.slots), { unasked: NO_DATABASE }),
     line("alerts", told, { next: "npx budgie alert --test" }),
     line("agent", lookFigure(lastLook, now), { next: "npx budgie logs backup" }),

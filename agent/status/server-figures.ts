@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { SLOT } from "../../shared/replication-slot.ts";
 import { humanSize } from "../base/reporter.ts";
+import { isReplicaSlot, type Replica, readReplicas } from "./replicas.ts";
 
 /** What the server says of itself. */
 export interface ServerFigures {
@@ -13,6 +14,7 @@ export interface ServerFigures {
   /** Pages whose checksum was wrong when they were read, since the server's statistics began. */
   damagedPages: number;
   slots: Slot[];
+  replicas: Replica[];
 }
 
 export interface Slot {
@@ -60,6 +62,7 @@ export async function readServerFigures(session: pg.Client): Promise<ServerFigur
     checksums: row.checksums,
     damagedPages: Number(row.damaged),
     slots: await readSlots(session),
+    replicas: await readReplicas(session),
   };
 }
 
@@ -103,14 +106,14 @@ export function noteConnections({ connections, maxConnections }: ServerFigures):
 }
 
 /**
- * Slots other than the stack's own, which point in time judges, and those of databases that a restore set aside.
+ * Slots other than the stack's own, which point in time and the replicas judge, and those of databases that a restore set aside.
  * @param judged the names of those that others have judged
  */
 export function judgeSlots(
   slots: readonly Slot[],
   judged: readonly string[],
 ): { problems: string[]; notes: string[] } {
-  const others = slots.filter(({ name }) => !judged.includes(name));
+  const others = slots.filter(({ name }) => !judged.includes(name) && !isReplicaSlot(name));
   const idle = (from: number, to: number) =>
     others.filter(({ active, retainedBytes: kept }) => !active && kept !== null && kept >= from && kept < to);
   const behind = others.filter(({ active, retainedBytes }) => active && (retainedBytes ?? 0) >= BEHIND_BYTES);

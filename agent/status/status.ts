@@ -1,5 +1,6 @@
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { Stop } from "../../shared/exit-codes.ts";
+import { replicaContainerName } from "../../shared/names.ts";
 import { SLOT } from "../../shared/replication-slot.ts";
 import { RESERVED_BYTES } from "../../shared/reserved-bytes.ts";
 import { type LineId, type StatusLine, type Verdict, verdictOf } from "../../shared/status-lines.ts";
@@ -23,6 +24,7 @@ import { judgeMissing } from "./missing.ts";
 import { noteSetAside } from "./note-set-aside.ts";
 import { newestProven, noteProof, recoveryOf, shownNewest } from "./recovery.ts";
 import { readRefreshStatus } from "./refresh-status.ts";
+import { judgeReplicas } from "./replicas.ts";
 import { judgeBackups, readNextBackup, scheduleWarnings, staleBefore } from "./schedule-status.ts";
 import { judgePages, judgeSlots, noteConnections } from "./server-figures.ts";
 import { noteSizeDrop } from "./size-drop.ts";
@@ -82,6 +84,11 @@ async function lookAtAll(settings: AgentSettings, now: Date): Promise<Status> {
     ]);
     problems.push(...slots.filter(({ lost }) => !lost).map(describeSlot), ...others.problems);
     warnings.push(...slots.filter(({ lost }) => lost).map(describeSlot), ...others.notes);
+  });
+  await under(filing, "replicas", () => {
+    const judged = judgeReplicas(figures?.replicas ?? [], replicaLogs(settings));
+    problems.push(...judged.problems);
+    warnings.push(...judged.notes);
   });
   await under(filing, "catalogue", async () => {
     const judged = judgeFlawed(flawed, newest?.name);
@@ -174,6 +181,11 @@ async function lookAtAll(settings: AgentSettings, now: Date): Promise<Status> {
   const fine = verdict.level === "OK" || verdict.level === "WARN";
   if (!fine && facts.problems.length === 0) facts.problems.push(`${verdict.sentence}.`);
   return { verdict, lines, fine, allIsWell: well, ...facts };
+}
+
+/** The database's container is called by the stack's prefix, and so is a replica's. */
+function replicaLogs({ host }: AgentSettings): string {
+  return `docker logs ${replicaContainerName(host.replace(/-db$/, ""))}`;
 }
 
 async function attempt<T>(problems: string[], work: () => Promise<T>): Promise<T | null> {

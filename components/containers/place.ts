@@ -35,16 +35,23 @@ export function imageName({ engine, pins }: Place, name: string): string {
 
 /** The settings that every container of the stack has. */
 export function containerBase(place: Place, role: Role, labels: Record<string, pulumi.Input<string>> = {}) {
-  const { noNewPrivileges, restart } = spelling(place.engine.kind);
   const mark = place.marks[role];
   const marked: Record<string, string> = mark === undefined ? {} : { [LABEL.inPlaceOf]: mark };
   return {
     networksAdvanced: [{ name: place.network.name }],
+    ...kept(place.engine),
+    labels: [...labelsOfStack(place), ...labelsOf({ [LABEL.role]: role, ...labels, ...marked })],
+  } satisfies Partial<docker.ContainerArgs>;
+}
+
+/** How a container is started again, kept from new rights, and logged. */
+export function kept({ kind }: Pick<Engine, "kind">) {
+  const { noNewPrivileges, restart } = spelling(kind);
+  return {
     restart,
     securityOpts: [noNewPrivileges],
     logDriver: "json-file",
     logOpts: { "max-size": "10m", "max-file": "5" },
-    labels: [...labelsOfStack(place), ...labelsOf({ [LABEL.role]: role, ...labels, ...marked })],
   } satisfies Partial<docker.ContainerArgs>;
 }
 
@@ -55,19 +62,26 @@ export function containerOptions(
   parent: pulumi.Resource,
   dependsOn: pulumi.Resource[] = [],
 ): pulumi.CustomResourceOptions {
-  const spelled = spelling(place.engine.kind);
-  const containerIgnores = [...spelled.containerIgnores, ...place.dropped];
   return {
     parent,
     dependsOn: [place.joined, ...dependsOn],
-    ignoreChanges: containerIgnores,
-    transformations: containerIgnores.length > 0 ? [labelledWith(containerIgnores)] : [],
-    // The provider would record a change of these and leave the container as it is.
-    replaceOnChanges: ["healthcheck", "init", "tmpfs", ...spelled.containerReplaces],
+    ...changedAs(place.engine, place.dropped),
     // Two containers cannot have one name. Where the old one is gone, what depends on it stays until the new one is there: the
     // gate then takes its backup of that.
     deleteBeforeReplace: !place.lost.has(role),
   };
+}
+
+/** What an engine cannot change in a container, and what it reads back otherwise. */
+export function changedAs({ kind }: Pick<Engine, "kind">, dropped: readonly DroppedInput[]) {
+  const spelled = spelling(kind);
+  const ignored = [...spelled.containerIgnores, ...dropped];
+  return {
+    ignoreChanges: ignored,
+    transformations: ignored.length > 0 ? [labelledWith(ignored)] : [],
+    // The provider would record a change of these and leave the container as it is.
+    replaceOnChanges: ["healthcheck", "init", "tmpfs", ...spelled.containerReplaces],
+  } satisfies pulumi.CustomResourceOptions;
 }
 
 /** What everything of a stack has. */
@@ -75,6 +89,6 @@ export function labelsOfStack({ stack, namePrefix }: Pick<Place, "stack" | "name
   return labelsOf({ [LABEL.stack]: stack, [LABEL.prefix]: namePrefix });
 }
 
-function labelsOf(labels: Record<string, pulumi.Input<string>>) {
+export function labelsOf(labels: Record<string, pulumi.Input<string>>) {
   return Object.entries(labels).map(([label, value]) => ({ label, value }));
 }

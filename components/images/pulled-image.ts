@@ -43,13 +43,13 @@ export function pulledImage(
   resource: string,
   name: string,
   triggers: ImageTriggers,
-  parent: pulumi.Resource,
+  on: { parent: pulumi.Resource; provider?: docker.Provider },
 ): docker.RemoteImage {
   const known = triggers.get(resource);
   return new docker.RemoteImage(
     resource,
     { name, keepLocally: true, ...(known ? { triggers: known } : {}) },
-    { parent },
+    on,
   );
 }
 

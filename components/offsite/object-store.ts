@@ -83,7 +83,7 @@ function createContainer(
   root: Credentials,
   parent: pulumi.Resource,
 ): docker.Container {
-  const image = pulledImage(`${name}-image`, imageName(place, store.image), place.triggers, parent);
+  const image = pulledImage(`${name}-image`, imageName(place, store.image), place.triggers, { parent });
   return new docker.Container(
     `${name}-container`,
     {

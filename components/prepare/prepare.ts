@@ -30,6 +30,7 @@ import { removeOldImages } from "./old-images.ts";
 import { otherDatabaseProblem } from "./other-database.ts";
 import { type PublishedPort, portProblem } from "./published-port.ts";
 import { refreshDirectoryPath, refreshProblem } from "./refresh-directory.ts";
+import { lookAtReplicas, type PreparedReplica } from "./replica-engines.ts";
 import { retaggedImageProblem } from "./retagged-image.ts";
 import { otherEngineProblem } from "./same-engine.ts";
 import { knownImages, readStackState, type StackState } from "./stack-state.ts";
@@ -59,6 +60,7 @@ export interface Prepared {
   bucketLook: BucketLook;
   /** What the object store does not do for backups, one sentence each. */
   storeLacks: string[];
+  replicas: PreparedReplica[];
 }
 
 /**
@@ -72,7 +74,7 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
     const settings = underFirstName(read, state);
     if (!engine.reachable) refuse(unreachable(engine));
     const place = backupPlace(engine, settings, PROJECT_FOLDER);
-    const [problems, found, apiAgain, traits, pins, triggers] = await Promise.all([
+    const [problems, found, apiAgain, traits, pins, triggers, replicas] = await Promise.all([
       problemsOf(engine, settings, state, { backupDirectory: place.source, within }),
       takesItsPassword(engine, state, namePrefix),
       engine.reachable &&
@@ -80,7 +82,9 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
       engine.reachable ? engineTraits(engine) : undefined,
       pinnedImages(engine),
       imageTriggers(engine, knownImages(state)),
+      lookAtReplicas(engine, settings, knownImages(state)),
     ]);
+    for (const { problem } of replicas) if (problem) refuse(problem);
     for (const problem of problems) if (problem) refuse(problem.says, problem.inPreview);
     if (!pulumi.runtime.isDryRun()) {
       await removeOldImages(engine, state, namePrefix);
@@ -104,7 +108,7 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
     const places = { lost: new Set(lost.map(({ role }) => role)), marks: placeMarks(state, lost) };
     const database = state.resource("docker:index/container:Container", "database-container");
     const newVolume = checksumVariables(database?.outputs.envs);
-    const looked = { newVolume, bucketLook, storeLacks: lacks };
+    const looked = { newVolume, bucketLook, storeLacks: lacks, replicas };
     const folders = { backupPlace: place, refreshDirectory: refreshDirectoryPath(settings.refresh) };
     return { settings, engine, dropped, pins, triggers, ...places, ...again, ...folders, ...looked };
   } catch (error) {
@@ -217,14 +221,21 @@ function publishedPorts({
   httpPort,
   databasePort,
   statusPort,
+  replicas,
 }: Settings): PublishedPort[] {
   const api = { what: "the API", role: "backend", setting: "httpPort" } as const;
   const database = { what: "the database", role: "database", setting: "databasePort" } as const;
   const status = { what: "the status page", role: "backup-agent", setting: "statusPort" } as const;
+  const forReplicas = {
+    what: "the database for its replicas",
+    role: "database",
+    setting: "replicationPort",
+  } as const;
   return [
     ...(backend.from === "none" ? [] : [{ ...api, address: httpAddress, port: httpPort }]),
     ...(databasePort === undefined ? [] : [{ ...database, address: "127.0.0.1", port: databasePort }]),
     ...(statusPort === undefined ? [] : [{ ...status, address: "127.0.0.1", port: statusPort }]),
+    ...(replicas === undefined ? [] : [{ ...forReplicas, address: replicas.address, port: replicas.port }]),
   ];
 }
 

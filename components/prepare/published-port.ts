@@ -12,15 +12,15 @@ import type { Role } from "../../shared/names.ts";
 /** A port of the engine's machine that one container of the stack is to be published on. */
 export interface PublishedPort {
   /** What is published there, as a sentence has it. */
-  what: "the API" | "the database" | "the status page";
+  what: "the API" | "the database" | "the status page" | "the database for its replicas";
   role: Extract<Role, "backend" | "database" | "backup-agent">;
-  setting: "httpPort" | "databasePort" | "statusPort";
+  setting: "httpPort" | "databasePort" | "statusPort" | "replicationPort";
   address: string;
   port: number;
 }
 
 /** What the ways out suggest. */
-const ANOTHER = { httpPort: 8080, databasePort: 5433, statusPort: 8618 } as const;
+const ANOTHER = { httpPort: 8080, databasePort: 5433, statusPort: 8618, replicationPort: 5435 } as const;
 
 /**
  * Says who has taken the port; nothing when it is free, or when this stack's own container holds it. The port of an

@@ -10,7 +10,8 @@ type Script =
   | "local-store-bucket"
   | "store-lifecycle"
   | "store-ready"
-  | "prove-first-backup";
+  | "prove-first-backup"
+  | "replicas-ready";
 
 interface StepOptions extends pulumi.CustomResourceOptions {
   /** Whether it runs this time although its input is the same. @default false */

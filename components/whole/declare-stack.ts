@@ -1,11 +1,11 @@
 import * as docker from "@pulumi/docker";
 import { spelling } from "../../engine/differences.ts";
-import { SSH_OPTIONS } from "../../engine/ssh-connections.ts";
 import { networkName } from "../../shared/names.ts";
 import { Backend } from "../backend.ts";
 import { BackupAgent } from "../backup-agent.ts";
 import { BackupGates, gateOfOlderStacks } from "../backup-gates.ts";
 import { labelsOfStack, type Place } from "../containers/place.ts";
+import { engineProvider } from "../containers/provider.ts";
 import { underneath, type Within } from "../containers/within.ts";
 import { Database } from "../database.ts";
 import { FirstBackup } from "../first-backup.ts";
@@ -14,6 +14,7 @@ import type { OffsiteStore } from "../offsite/store.ts";
 import { remember, wantedData } from "../prepare/known-data.ts";
 import type { Prepared } from "../prepare/prepare.ts";
 import { step } from "../steps/step.ts";
+import { databaseReplicas, declareReplicas } from "./declare-replicas.ts";
 
 /** What there is of a stack once it is declared. */
 export interface Declared {
@@ -37,16 +38,7 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
   const under = underneath(within);
   const triggers = new Map([...prepared.triggers].map(([image, trigger]) => [name(image), trigger]));
 
-  // The provider would follow DOCKER_CONTEXT past the engine that was found.
-  const provider = new docker.Provider(
-    name("engine"),
-    {
-      host: engine.host,
-      context: "",
-      ...(engine.host.startsWith("ssh://") ? { sshOpts: SSH_OPTIONS } : {}),
-    },
-    under,
-  );
+  const provider = engineProvider(name("engine"), engine, under);
   const onEngine = { providers: [provider], ...under };
 
   const network = new docker.Network(
@@ -65,6 +57,7 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
   );
   const place: Place = { engine, network, joined, stack, namePrefix, dropped, pins, triggers, lost, marks };
 
+  const replicas = settings.replicas && databaseReplicas(settings.replicas, within);
   const db = new Database(
     name("database"),
     {
@@ -78,6 +71,7 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
       newVolume,
       pointInTime: settings.backupPolicy.pointInTime,
       memoryMegabytes: settings.databaseMemoryMegabytes,
+      replicas,
       after: gateOfOlderStacks(engine.host, namePrefix, name("backup-gate-of-older-stacks"), under),
     },
     onEngine,
@@ -133,6 +127,8 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
         );
 
   new BackupGates(name("backup-gates"), { place, database: db, agent, backend }, onEngine);
+
+  if (replicas) declareReplicas({ prepared, place, database: db, replicas }, within);
 
   // A stack that takes no backups by itself is not given one either.
   const first =

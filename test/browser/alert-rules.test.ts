@@ -44,6 +44,11 @@ interface Case {
   after: number;
 }
 
+const withReplica = (differs: object) =>
+  ({
+    server: { ...server, replicas: server?.replicas.map(replica => ({ ...replica, ...differs })) },
+  }) as Partial<Status>;
+
 const CASES: Case[] = [
   { alert: "BudgieNotFine", differs: { lines: bad, verdict: verdictOf(bad), fine: false }, after: 5 },
   {
@@ -131,6 +136,8 @@ const CASES: Case[] = [
     },
     after: 0,
   },
+  { alert: "BudgieReplicaAway", differs: withReplica({ state: null }), after: 10 },
+  { alert: "BudgieReplicaLags", differs: withReplica({ lagBytes: 300 << 20 }), after: 15 },
   {
     alert: "BudgieSlotHoldsWal",
     differs: {

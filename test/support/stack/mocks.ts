@@ -77,10 +77,18 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:refreshSshKey": "",
   "budgie:refreshSshHostKey": "",
   "budgie:refreshIdentity": "",
+  "budgie:replicaHosts": "",
+  "budgie:replicationAddress": "",
+  "budgie:replicationPort": "5433",
+  "budgie:replicaPort": "0",
+  "budgie:replicaSynchronous": "false",
+  "budgie:replicaKeepMegabytes": "4096",
 };
 
 /** What the mocked engine answers for a generated secret. */
 export const GENERATED = "generated-canary";
+/** And for a certificate and its key. */
+const KEY_PAIR = JSON.stringify({ certificate: "certificate-of-a-test", key: GENERATED });
 
 /** Bundling a program takes seconds and always gives the same, so each is bundled once. */
 const bundles = new Map<string, Bundle>();
@@ -119,7 +127,9 @@ export async function runProgram(
         id: `${name}-id`,
         state: {
           ...inputs,
-          stdout: GENERATED,
+          stdout: /replication-(authority|certificate)|replica-.*-certificate/.test(name)
+            ? KEY_PAIR
+            : GENERATED,
           imageId: `sha256:${name}`,
           arn: `arn:aws:s3:::${inputs.bucket}`,
           secret: GENERATED,

@@ -47,6 +47,16 @@ export function status(differs: Partial<Status> = {}): Status {
           walStatus: "reserved",
         },
       ],
+      replicas: [
+        {
+          name: "db2_example_com",
+          state: "streaming",
+          lagBytes: 2048,
+          lagSeconds: 0.2,
+          synchronous: false,
+          walStatus: "reserved",
+        },
+      ],
     },
     previousDatabases: [],
     backups: {

@@ -509,3 +509,35 @@ describe("a stack that takes over another one's data", () => {
     expect(JSON.stringify(envs)).not.toContain(CANARY);
   });
 });
+
+describe("replicas", () => {
+  const replicas = {
+    "budgie:replicaHosts": "unix:///nonexistent/db2.sock",
+    "budgie:replicationAddress": "10.0.0.5",
+  };
+
+  it("are declared nowhere unless their machines are named, and the database's input does not speak of them", () => {
+    expect(plain.filter(({ name }) => /replica/.test(name))).toEqual([]);
+    expect(one(plain, "database-container").inputs.ports).toEqual([]);
+    expect(JSON.stringify(withoutSecrets(one(plain, "database-ready").inputs))).not.toContain("replica");
+  });
+
+  it("reach the database at the address given, and are no reason to make the agent anew", async () => {
+    const { resources } = await runProgram(replicas);
+    expect(one(resources, "database-container").inputs.ports).toEqual([
+      { internal: 5432, external: 5433, ip: "10.0.0.5" },
+    ]);
+    expect(withoutSecrets(one(resources, "backup-agent-container").inputs)).toEqual(
+      withoutSecrets(one(plain, "backup-agent-container").inputs),
+    );
+  });
+
+  it("keep their volume, and have their keys in files and nowhere else", async () => {
+    const { resources } = await runProgram(replicas);
+    const name = "replica-nonexistent_db2_sock";
+    expect(one(resources, `${name}-volume`).request.getRetainondelete()).toBe(true);
+    const { envs, command, uploads } = one(resources, `${name}-container`).inputs;
+    expect(JSON.stringify([envs, command])).not.toContain(GENERATED);
+    expect(JSON.stringify(withoutSecrets(uploads))).not.toContain(GENERATED);
+  });
+});

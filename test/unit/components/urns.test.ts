@@ -27,6 +27,7 @@ budgie:stack:BackupGates backup-gates
 budgie:stack:Database database
 budgie:stack:FirstBackup first-backup
 budgie:stack:ObjectStore object-store
+budgie:stack:Replica replica-nonexistent_db2_sock
 command:local:Command backup-gate-of-older-stacks
 command:local:Command backend-ready in budgie:stack:Backend
 command:local:Command backend-session-secret in budgie:stack:Backend
@@ -40,6 +41,10 @@ command:local:Command first-backup-proof in budgie:stack:FirstBackup
 command:local:Command network-members
 command:local:Command offsite-lifecycle in budgie:stack:BackupBucket
 command:local:Command offsite-ready in budgie:stack:BackupBucket
+command:local:Command replica-nonexistent_db2_sock-certificate
+command:local:Command replicas-ready
+command:local:Command replication-authority
+command:local:Command replication-certificate
 command:local:Command object-store-bucket in budgie:stack:ObjectStore
 command:local:Command object-store-reader-secret in budgie:stack:ObjectStore
 command:local:Command object-store-root-secret in budgie:stack:ObjectStore
@@ -48,18 +53,23 @@ docker:index/container:Container backend-container in budgie:stack:Backend
 docker:index/container:Container backup-agent-container in budgie:stack:BackupAgent
 docker:index/container:Container database-container in budgie:stack:Database
 docker:index/container:Container object-store-container in budgie:stack:ObjectStore
+docker:index/container:Container replica-nonexistent_db2_sock-container in budgie:stack:Replica
 docker:index/network:Network network
+docker:index/network:Network replica-nonexistent_db2_sock-network in budgie:stack:Replica
 docker:index/remoteImage:RemoteImage backend-image in budgie:stack:Backend
 docker:index/remoteImage:RemoteImage backup-agent-image in budgie:stack:BackupAgent
 docker:index/remoteImage:RemoteImage database-image in budgie:stack:Database
 docker:index/remoteImage:RemoteImage object-store-image in budgie:stack:ObjectStore
+docker:index/remoteImage:RemoteImage replica-nonexistent_db2_sock-image in budgie:stack:Replica
 docker:index/volume:Volume backup-agent-records in budgie:stack:BackupAgent
 docker:index/volume:Volume database-volume in budgie:stack:Database
 docker:index/volume:Volume object-store-volume in budgie:stack:ObjectStore
+docker:index/volume:Volume replica-nonexistent_db2_sock-volume in budgie:stack:Replica
 pulumi:index:Stash container-engine
 pulumi:index:Stash data
 pulumi:providers:aws offsite-provider in budgie:stack:BackupBucket
 pulumi:providers:docker engine
+pulumi:providers:docker replica-nonexistent_db2_sock-engine in budgie:stack:Replica
 `
   .trim()
   .split("\n");
@@ -70,6 +80,11 @@ const IN_ANOTHER_STORE = {
   "budgie:bucket": "ledger",
   "budgie:s3Endpoint": "http://127.0.0.1:1",
   ...KEYS,
+};
+
+const WITH_A_REPLICA = {
+  "budgie:replicaHosts": "unix:///nonexistent/db2.sock",
+  "budgie:replicationAddress": "10.0.0.5",
 };
 
 const nameOf = (type: string, name: string, parent: string) => {
@@ -91,6 +106,7 @@ it("every resource still goes by the name, or has it for an alias, that the stat
     ...(await runProgram({ "budgie:objectStore": "aws", "budgie:bucket": "example-budgie-backups" }))
       .resources,
     ...(await runProgram(IN_ANOTHER_STORE, { secretKeys: Object.keys(KEYS) })).resources,
+    ...(await runProgram(WITH_A_REPLICA)).resources,
   ];
   const names = new Set(resources.map(namesOf));
   const known = new Set([...names, ...resources.flatMap(aliasesOf)]);

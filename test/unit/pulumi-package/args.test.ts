@@ -3,9 +3,10 @@ import { expect, it } from "vitest";
 import { inTheirWords } from "../../../pulumi-package/in-their-words.ts";
 import { SETTING_NAMES } from "../../../settings.ts";
 
-/** What the component cannot have: it builds no API from somebody's folder, and takes over no other stack's data. */
+/** What the component cannot have: it builds no API from somebody's folder, takes over no other stack's data, and has no replicas. */
 const isNoArgument = (setting: string) =>
-  ["backendContext", "backendDockerfile", "backendTarget"].includes(setting) || setting.startsWith("refresh");
+  ["backendContext", "backendDockerfile", "backendTarget"].includes(setting) ||
+  /^(refresh|replica)/.test(setting);
 
 it("has an argument for each setting that a component can have, and no other", () => {
   const text = readFileSync("pulumi-package/args.ts", "utf8");
