@@ -1,8 +1,10 @@
 // A replica on a second machine: a container engine of its own behind a cable that can be unplugged.
+import { readFile, writeFile } from "node:fs/promises";
 import type Docker from "dockerode";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
 import { engineClient } from "../../engine/client.ts";
 import { collectFromContainer } from "../../engine/run-in-container.ts";
 import { DEFAULT_DATABASE_IMAGE } from "../../shared/database-image.ts";
@@ -124,12 +126,30 @@ const typed = (command: string, ...args: string[]) => {
   return typedThere("node", "scripts/budgie.mjs", "--stack", stack.name, command, ...options);
 };
 
+/** The stack's settings in another file, with one that differs. */
+async function settingsWith(name: string, value: string): Promise<string> {
+  const settings = parse(await readFile(stack.configFile, "utf8")) as { config: Record<string, unknown> };
+  const file = `${stack.configFile}.other`;
+  await writeFile(file, stringify({ ...settings, config: { ...settings.config, [name]: value } }));
+  return file;
+}
+
 it("becomes the database when that is killed: with commits that wait for it, no acknowledged row is lost", async () => {
   await stack.set("replicaSynchronous", "true");
   await stack.up();
   const refused = await typed("failover", "--yes");
   expect(refused.exitCode, refused.all).toBe(9);
   expect(refused.all).toContain("npx budgie failover --while-it-serves");
+
+  // From here its engine is not reached; the replica still hears of it.
+  const unreached = [
+    "--yes",
+    "--config-file",
+    await settingsWith("budgie:engineHost", "unix:///nonexistent.sock"),
+  ];
+  const sends = await typed("failover", ...unreached);
+  expect(sends.exitCode, sends.all).toBe(9);
+  expect(sends.all).toContain("the database itself still sends to");
 
   const { rows, gone } = await writeUntilItIsGone();
   await until(
@@ -141,6 +161,10 @@ it("becomes the database when that is killed: with commits that wait for it, no 
   const old = stack.docker.getContainer(`${stack.prefix}-db`);
   await old.kill({ signal: "SIGKILL" });
   await gone;
+  const unknown = await typed("failover", ...unreached);
+  expect(unknown.exitCode, unknown.all).toBe(9);
+  expect(unknown.all).toContain("npx budgie failover --old-is-off");
+
   const { exitCode, all } = await typed("failover", "--yes");
   expect(exitCode, all).toBe(0);
   const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
