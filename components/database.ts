@@ -6,6 +6,7 @@ import {
   dataFolderVariables,
   type MajorVersion,
 } from "../shared/database-image.ts";
+import { LABEL } from "../shared/labels.ts";
 import { containerName, DATABASE_USER, databaseVolumeName } from "../shared/names.ts";
 import type { ReplicaAccess } from "../shared/replica-access.ts";
 import { capabilities, healthcheck, memoryLimit } from "./containers/inputs.ts";
@@ -144,7 +145,7 @@ function createContainer(
   return new docker.Container(
     `${name}-container`,
     {
-      ...containerBase(place, "database"),
+      ...containerBase(place, "database", replicasAt(args)),
       name: containerName(place.namePrefix, "database"),
       image: image.imageId,
       envs: [
@@ -167,8 +168,13 @@ function createContainer(
       // Anonymous volumes are not ours to remove with the container that holds the data.
       removeVolumes: false,
     },
-    containerOptions(place, "database", parent, [args.after]),
+    containerOptions(place, "database", parent, [args.after], readBackOtherwise(args)),
   );
+}
+
+/** For the policies, which otherwise take a published database for an open one. Nothing where there are none: it would be another container. */
+function replicasAt({ replicas }: DatabaseArgs): Record<string, string> {
+  return replicas === undefined ? {} : { [LABEL.replicasAt]: `${replicas.address}:${replicas.port}` };
 }
 
 function published({ port, replicas }: DatabaseArgs) {
@@ -176,6 +182,11 @@ function published({ port, replicas }: DatabaseArgs) {
     ...(port === undefined ? [] : [{ internal: PORT, external: port, ip: "127.0.0.1" }]),
     ...(replicas === undefined ? [] : [{ internal: PORT, external: replicas.port, ip: replicas.address }]),
   ];
+}
+
+/** Two that lead to one port are read back in the other order, whichever that was. */
+function readBackOtherwise(args: DatabaseArgs): string[] {
+  return published(args).length > 1 ? ["ports"] : [];
 }
 
 /**

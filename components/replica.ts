@@ -7,7 +7,7 @@ import type { Engine } from "../engine/find-engine.ts";
 import type { DroppedInput } from "../engine/traits.ts";
 import { DATA_FOLDER, databaseImage, type MajorVersion } from "../shared/database-image.ts";
 import { LABEL } from "../shared/labels.ts";
-import { DATABASE_USER, networkName, replicaContainerName, replicaVolumeName } from "../shared/names.ts";
+import { DATABASE_USER, databaseVolumeName, networkName, replicaContainerName } from "../shared/names.ts";
 import { PROJECT_FOLDER } from "../shared/project-folder.ts";
 import { TLS_FILES } from "../shared/replica-access.ts";
 import { REPLICA_ROLE, replicaSlot } from "../shared/replica-name.ts";
@@ -66,11 +66,11 @@ interface On {
   provider: docker.Provider;
 }
 
-/** DANGER: after a failover this is the data, so it is kept like the database's own volume. */
+/** DANGER: after a failover this is the data. So it is called and kept like the database's own volume, which is on another machine. */
 function createVolume(name: string, { place }: ReplicaArgs, on: On): docker.Volume {
   return new docker.Volume(
     `${name}-volume`,
-    { name: replicaVolumeName(place.namePrefix), labels: labelsOfStack(place) },
+    { name: databaseVolumeName(place.namePrefix), labels: labelsOfStack(place) },
     { ...on, retainOnDelete: true, ignoreChanges: ["labels", "driver", "driverOpts"] },
   );
 }

@@ -14,6 +14,7 @@ import { psqlAt } from "./at-backup.ts";
 import { enableChecksums } from "./checksums.ts";
 import { restartContainers, startContainers, stopContainers } from "./containers.ts";
 import { dropPrevious } from "./drop-previous.ts";
+import { type FailoverOptions, failover } from "./failover.ts";
 import { forward } from "./forward.ts";
 import { requireNotHalfUpgraded } from "./half-upgraded.ts";
 import { type MigrateOptions, migrateDatabase } from "./migrate.ts";
@@ -22,6 +23,7 @@ import { type PurgeOptions, purge } from "./purge.ts";
 import { readableLines } from "./readable-log.ts";
 import { type RecoverVolumeOptions, recoverVolume } from "./recover-volume.ts";
 import { refreshDatabase } from "./refresh.ts";
+import { type RejoinOptions, rejoin } from "./rejoin.ts";
 import { restoreDatabase } from "./restore-database.ts";
 import { checkForNagios, checkStatus, showStatus } from "./show-status.ts";
 import { containerOf, findStack } from "./stack-containers.ts";
@@ -314,6 +316,28 @@ program
   .option("-y, --yes", "do it without asking")
   .option("--config-file <file>", "the stack's file, where it is not beside the program")
   .action(async (options: UpgradeOptions) => finish(await upgrade(await stack(), options)));
+
+program
+  .command("failover")
+  .description("make a replica the database, when the database's machine is gone; says first what it will do")
+  .option("--to <replica>", "which one; the one that has most when not said")
+  .option("--old-is-off", "the old machine is off and stays off, which nobody can see from here")
+  .option("--while-it-serves", "leave a database that is at work: it is stopped first")
+  .option("-y, --yes", "do it without asking")
+  .option("--config-file <file>", "the stack's file, where it is not beside the program")
+  .action(async (options: FailoverOptions) => finish(await failover(wantedStack(), options)));
+
+program
+  .command("rejoin")
+  .description("after a failover: make the old machine a replica; its own data is kept aside")
+  .requiredOption(
+    "--host <engine>",
+    "the old machine's engine: ssh://USER@HOST, tcp://HOST:PORT or unix:///PATH",
+  )
+  .requiredOption("--address <address>", "where it reaches the machine that the database is on now")
+  .option("-y, --yes", "do it without asking")
+  .option("--config-file <file>", "the stack's file, where it is not beside the program")
+  .action(async (options: RejoinOptions) => finish(await rejoin(wantedStack(), options)));
 
 program
   .command("recover-volume")

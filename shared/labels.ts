@@ -18,6 +18,8 @@ export const LABEL = {
   inPlaceOf: "budgie.in-place-of",
   /** Of a replica: which one it is. It has no role, because it is on another machine than everything else. */
   replica: "budgie.replica",
+  /** Of the database: where it is published for its replicas, with rules that let in nobody else. */
+  replicasAt: "budgie.replicas-at",
   /** Of a short-lived container that looks into volumes; one that a kill has left is nobody's server. */
   volumeWork: "budgie.volume-work",
   /** What Pulumi is told to ignore, as it was declared. */

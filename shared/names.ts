@@ -52,11 +52,6 @@ export function replicaContainerName(namePrefix: string): string {
   return `${namePrefix}-replica`;
 }
 
-/** DANGER: after a failover the data is in the volume of this name. */
-export function replicaVolumeName(namePrefix: string): string {
-  return `${namePrefix}-replica-data`;
-}
-
 export function objectStoreVolumeName(namePrefix: string): string {
   return `${namePrefix}-object-store-data`;
 }

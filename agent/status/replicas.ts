@@ -31,12 +31,15 @@ export async function readReplicas(session: pg.Client): Promise<Replica[]> {
     synchronous: boolean;
     wal_status: string | null;
   }>(
-    `SELECT slot_name, r.state, wal_status,
+    `SELECT slot_name, wal_status,
+            CASE WHEN r.state IS NULL AND EXISTS (SELECT FROM pg_stat_replication
+                                                   WHERE application_name = 'copy_' || left(slot_name, 58))
+                 THEN 'backup' ELSE r.state END AS state,
             pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(r.flush_lsn, restart_lsn))::text AS lag_bytes,
             extract(epoch FROM r.replay_lag)::text AS lag_seconds,
             position(format('"%s"', slot_name) IN current_setting('synchronous_standby_names')) > 0 AS synchronous
        FROM pg_replication_slots
-       LEFT JOIN pg_stat_replication r ON r.application_name = slot_name AND r.state <> 'backup'
+       LEFT JOIN pg_stat_replication r ON r.application_name = slot_name
       WHERE starts_with(slot_name::text, $1) AND slot_type = 'physical' ORDER BY slot_name`,
     [REPLICA_SLOT_PREFIX],
   );
@@ -57,6 +60,7 @@ export function isReplicaSlot(name: string): boolean {
 export function shownReplicas(replicas: readonly Replica[]): string {
   return replicas
     .map(({ name, state, lagBytes, lagSeconds, synchronous, walStatus }) => {
+      if (state === "backup") return `${name} is being copied`;
       if (walStatus === "lost") return `${name} must be copied anew`;
       const behind = lagBytes === 0 ? "has everything" : `${humanSize(lagBytes ?? 0)} behind`;
       if (state === null) return `${name} is away, ${behind}`;
@@ -72,7 +76,7 @@ export function judgeReplicas(
   logs: string,
 ): { problems: string[]; notes: string[] } {
   const away = replicas.filter(({ state, walStatus }) => state === null && walStatus !== "lost");
-  const lost = replicas.filter(({ walStatus }) => walStatus === "lost");
+  const lost = replicas.filter(({ walStatus, state }) => walStatus === "lost" && state === null);
   const synchronous = replicas.filter(({ synchronous }) => synchronous);
   const nobody = synchronous.length > 0 && synchronous.every(({ state }) => state !== "streaming");
   const behind = replicas.filter(({ state, lagBytes }) => state !== null && (lagBytes ?? 0) >= BEHIND_BYTES);

@@ -61,11 +61,12 @@ export function containerOptions(
   role: Role,
   parent: pulumi.Resource,
   dependsOn: pulumi.Resource[] = [],
+  readBackOtherwise: readonly string[] = [],
 ): pulumi.CustomResourceOptions {
   return {
     parent,
     dependsOn: [place.joined, ...dependsOn],
-    ...changedAs(place.engine, place.dropped),
+    ...changedAs(place.engine, [...place.dropped, ...readBackOtherwise]),
     // Two containers cannot have one name. Where the old one is gone, what depends on it stays until the new one is there: the
     // gate then takes its backup of that.
     deleteBeforeReplace: !place.lost.has(role),
@@ -73,7 +74,7 @@ export function containerOptions(
 }
 
 /** What an engine cannot change in a container, and what it reads back otherwise. */
-export function changedAs({ kind }: Pick<Engine, "kind">, dropped: readonly DroppedInput[]) {
+export function changedAs({ kind }: Pick<Engine, "kind">, dropped: readonly string[]) {
   const spelled = spelling(kind);
   const ignored = [...spelled.containerIgnores, ...dropped];
   return {

@@ -1,16 +1,16 @@
 #!/bin/sh
-# A replica: a copy of the database on another machine that follows every change. It is made and kept by this script, in a volume:
-#   data       the server's files. With standby.signal in it they follow the database; without it somebody has made it a database.
-#   incoming   a copy that is being made; whole once standby.signal is in it
-# At a kill anywhere, the next start finds one of the two whole, or begins the copy again.
+# A replica: a copy of the database on another machine that follows every change. This script makes it and keeps it, in a volume that a
+# failover hands to the stack's database as it is. In the volume:
+#   standby.signal   these files follow the database; without it they are a database, and nothing is started or changed here
+#   incoming/        a copy that is being made; whole once standby.signal is in it, and being put in its place once `moving` is in it
+# At a kill anywhere, the next start goes on with what is whole, or begins the copy again.
 set -eu
 
-volume=/var/lib/postgresql/data
-export PGDATA="$volume/data" LC_ALL=C
-incoming="$volume/incoming"
+export PGDATA=/var/lib/postgresql/data LC_ALL=C
+incoming="$PGDATA/incoming"
 own=/run/budgie-replication
 # The database must notice soon that a replica is out of reach: until its connection ends, the slot keeps the log without a bound.
-conninfo="host=$BUDGIE_DATABASE_HOST port=$BUDGIE_DATABASE_PORT user=$BUDGIE_REPLICA_ROLE application_name=$BUDGIE_SLOT \
+conninfo="host=$BUDGIE_DATABASE_HOST port=$BUDGIE_DATABASE_PORT user=$BUDGIE_REPLICA_ROLE \
 sslmode=verify-full sslrootcert=$own/authority.crt sslcert=$own/own.crt sslkey=$own/own.key \
 connect_timeout=10 keepalives_idle=10 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000 \
 options='-c tcp_user_timeout=30000 -c wal_sender_timeout=30000'"
@@ -20,6 +20,7 @@ server= copying=
 say() { echo "budgie-replica: $*" >&2; }
 database() { gosu postgres psql -XAtq -v ON_ERROR_STOP=1 "$conninfo dbname=postgres" -c "$1"; }
 follows() { [ -f "$PGDATA/standby.signal" ]; }
+is_database() { [ -s "$PGDATA/PG_VERSION" ] && ! follows; }
 identity_here() { pg_controldata -D "$PGDATA" | sed -n 's/^Database system identifier: *//p'; }
 identity_there() { database "SELECT system_identifier FROM pg_control_system()"; }
 slot_state() {
@@ -33,8 +34,8 @@ take_credentials() {
   chmod 0600 "$own"/*
   chown -R postgres "$own"
   chmod 0700 "$own"
-  chown postgres "$volume"
-  chmod 0700 "$volume"
+  chown postgres "$PGDATA"
+  chmod 0700 "$PGDATA"
 }
 
 # Makes a whole copy beside what is there.
@@ -45,8 +46,8 @@ copy() {
     missing) reserve ;;
   esac || return 1
   say "copies the database"
-  # In the background, so that the order to stop is heard meanwhile.
-  gosu postgres pg_basebackup -d "$conninfo" -D "$incoming" -X stream -S "$BUDGIE_SLOT" -c fast --no-password &
+  # Under another name: a copy that is being made confirms no commit. In the background, so that the order to stop is heard meanwhile.
+  gosu postgres pg_basebackup -d "$conninfo application_name=copy_$BUDGIE_SLOT" -D "$incoming" -X stream -S "$BUDGIE_SLOT" -c fast --no-password &
   copying=$!
   wait "$copying" || return 1
   copying=
@@ -54,20 +55,32 @@ copy() {
 }
 reserve() { database "SELECT pg_create_physical_replication_slot('$BUDGIE_SLOT', true)" > /dev/null; }
 
-# Puts a whole copy in the place of files that follow, and of no others.
+# Puts a whole copy in the place of files that follow, and of no others. The sign that they follow is there first and last.
 place() {
   [ -f "$incoming/standby.signal" ] || return 0
-  if [ -s "$PGDATA/PG_VERSION" ] && ! follows; then
-    say "what is here does not follow the database any more, so the new copy does not take its place"
-    rm -rf "$incoming"
-    return 0
+  if [ ! -f "$incoming/moving" ]; then
+    refuse_database
+    gosu postgres touch "$PGDATA/standby.signal"
+    rm -f "$PGDATA/PG_VERSION"
+    find "$PGDATA" -mindepth 1 -maxdepth 1 ! -name incoming ! -name standby.signal -exec rm -rf {} +
+    sync
+    gosu postgres touch "$incoming/moving"
+    sync
   fi
-  rm -rf "$volume/replaced"
-  if [ -d "$PGDATA" ]; then mv "$PGDATA" "$volume/replaced"; fi
-  mv "$incoming" "$PGDATA"
+  find "$incoming" -mindepth 1 -maxdepth 1 ! -name standby.signal ! -name moving ! -name PG_VERSION -exec mv {} "$PGDATA/" ';'
+  if [ -f "$incoming/PG_VERSION" ]; then mv "$incoming/PG_VERSION" "$PGDATA/"; fi
   sync
-  rm -rf "$volume/replaced"
+  rm "$incoming/standby.signal"
+  rm -rf "$incoming"
   say "the copy is whole and in its place"
+}
+
+# Another server may be at work on it, or was promoted from it.
+refuse_database() {
+  if is_database; then
+    say "the volume holds a database that follows none, so nothing is started on it and nothing is changed (docs/replica.md)"
+    exit 1
+  fi
 }
 
 # Waits, and still hears when it is to end.
@@ -76,7 +89,7 @@ pause() { sleep "$1" & wait $! || true; }
 start_server() {
   # What the database waits for is no concern of its copies: one that becomes a database must not wait for others.
   docker-entrypoint.sh postgres \
-    -c "primary_conninfo=$conninfo" -c "primary_slot_name=$BUDGIE_SLOT" -c hot_standby=on -c synchronous_standby_names= \
+    -c "primary_conninfo=$conninfo application_name=$BUDGIE_SLOT" -c "primary_slot_name=$BUDGIE_SLOT" -c hot_standby=on -c synchronous_standby_names= \
     -c ssl=on -c "ssl_ca_file=$own/authority.crt" -c "ssl_cert_file=$own/own.crt" -c "ssl_key_file=$own/own.key" &
   server=$!
 }
@@ -107,6 +120,7 @@ stop() {
 
 run() {
   trap stop INT TERM
+  refuse_database
   take_credentials
   place
   until [ -s "$PGDATA/PG_VERSION" ]; do

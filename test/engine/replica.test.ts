@@ -1,20 +1,31 @@
 // A replica on a second machine: a container engine of its own behind a cable that can be unplugged.
+import { readFile, writeFile } from "node:fs/promises";
+import type Docker from "dockerode";
+import { execa } from "execa";
+import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
 import { engineClient } from "../../engine/client.ts";
 import { collectFromContainer } from "../../engine/run-in-container.ts";
 import { DEFAULT_DATABASE_IMAGE } from "../../shared/database-image.ts";
 import { replicaContainerName } from "../../shared/names.ts";
 import { freePort } from "../support/servers/free-port.ts";
 import { type SecondMachine, startSecondMachine } from "../support/servers/second-engine.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 import { until } from "../support/until.ts";
 
+const PASSWORD = "canary-password-of-a-replica";
+
+let databasePort: number;
 let second: SecondMachine;
 let stack: TestStack;
 
 beforeAll(async () => {
-  second = await startSecondMachine([DEFAULT_DATABASE_IMAGE]);
+  // The second is what the API runs on, after a failover.
+  second = await startSecondMachine([DEFAULT_DATABASE_IMAGE, "node:24-alpine"]);
   stack = await createStack();
+  databasePort = await freePort();
   await stack.up();
 });
 afterAll(async () => {
@@ -23,14 +34,15 @@ afterAll(async () => {
 });
 
 const there = () => engineClient(second.engine.host).getContainer(replicaContainerName(stack.prefix));
-/** SQL on the replica, over its container's socket. */
-const onReplica = async (sql: string) => {
-  const answer = await collectFromContainer(there(), [
+/** SQL over a container's own socket. */
+const ask = async (container: Docker.Container, sql: string) => {
+  const answer = await collectFromContainer(container, [
     ...["psql", "-XAtq", "-U", "budgie_user", "-d", "budgie_dev", "-c", sql],
   ]);
   if (answer.code !== 0) throw new Error(answer.stderr);
   return answer.stdout.trim();
 };
+const onReplica = (sql: string) => ask(there(), sql);
 
 it("comes up, follows the database, can be read and not be written, and shows no change after that", async () => {
   await stack.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
@@ -39,6 +51,8 @@ it("comes up, follows the database, can be read and not be written, and shows no
   await stack.set("replicationAddress", second.here);
   await stack.set("replicationPort", String(await freePort()));
   await stack.set("replicaKeepMegabytes", "64");
+  await stack.set("databasePort", String(databasePort));
+  await stack.set("databasePassword", PASSWORD, { secret: true });
   await stack.up();
   await stack.requireNoChange();
 
@@ -76,4 +90,126 @@ it("is away for longer than the database keeps its log, does not fill the databa
   const rows = () => onReplica("SELECT count(*) FROM load").catch(() => "not there");
   await until("the rows", rows, count => count === "250000", { withinMs: 120_000, everyMs: 1000 });
   expect(await stack.sql("SELECT wal_status FROM pg_replication_slots")).toMatch(/reserved|extended/);
+});
+
+/** Writes rows until the database is gone, and tells which ones it has acknowledged. */
+async function writeUntilItIsGone(): Promise<{ rows: number[]; gone: Promise<void> }> {
+  const rows: number[] = [];
+  const client = new pg.Client({
+    ...{
+      host: "127.0.0.1",
+      port: databasePort,
+      user: "budgie_user",
+      database: "budgie_dev",
+      password: PASSWORD,
+    },
+  });
+  client.on("error", () => undefined);
+  await client.connect();
+  await client.query("CREATE TABLE written (n integer PRIMARY KEY)");
+  const gone = (async () => {
+    for (let n = 1; ; n++) {
+      await client.query("INSERT INTO written VALUES ($1)", [n]);
+      rows.push(n);
+    }
+  })().catch(() => undefined);
+  return { rows, gone };
+}
+
+/** Typed on the second machine, where the stack is after a failover. */
+const typedThere = (...command: string[]) => {
+  const [file, net] = second.typedThere;
+  return execa(file, [net, ...command], { env: stack.invocation().env, reject: false, all: true });
+};
+const typed = (command: string, ...args: string[]) => {
+  const options = ["--config-file", stack.configFile, ...args];
+  return typedThere("node", "scripts/budgie.mjs", "--stack", stack.name, command, ...options);
+};
+
+/** The stack's settings in another file, with one that differs. */
+async function settingsWith(name: string, value: string): Promise<string> {
+  const settings = parse(await readFile(stack.configFile, "utf8")) as { config: Record<string, unknown> };
+  const file = `${stack.configFile}.other`;
+  await writeFile(file, stringify({ ...settings, config: { ...settings.config, [name]: value } }));
+  return file;
+}
+
+it("becomes the database when that is killed: with commits that wait for it, no acknowledged row is lost", async () => {
+  await stack.set("replicaSynchronous", "true");
+  await stack.up();
+  const refused = await typed("failover", "--yes");
+  expect(refused.exitCode, refused.all).toBe(9);
+  expect(refused.all).toContain("npx budgie failover --while-it-serves");
+
+  // From here its engine is not reached; the replica still hears of it.
+  const unreached = [
+    "--yes",
+    "--config-file",
+    await settingsWith("budgie:engineHost", "unix:///nonexistent.sock"),
+  ];
+  const sends = await typed("failover", ...unreached);
+  expect(sends.exitCode, sends.all).toBe(9);
+  expect(sends.all).toContain("the database itself still sends to");
+
+  const { rows, gone } = await writeUntilItIsGone();
+  await until(
+    "some rows",
+    () => rows.length,
+    count => count > 300,
+    { withinMs: 60_000 },
+  );
+  const old = stack.docker.getContainer(`${stack.prefix}-db`);
+  await old.kill({ signal: "SIGKILL" });
+  await gone;
+  const unknown = await typed("failover", ...unreached);
+  expect(unknown.exitCode, unknown.all).toBe(9);
+  expect(unknown.all).toContain("npx budgie failover --old-is-off");
+
+  const { exitCode, all } = await typed("failover", "--yes");
+  expect(exitCode, all).toBe(0);
+  const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
+  const written = await ask(database, "SELECT n FROM written");
+  const there = new Set(written.split("\n").map(Number));
+  expect(rows.filter(n => !there.has(n))).toEqual([]);
+  expect((await old.inspect()).HostConfig.RestartPolicy?.Name).toBe("no");
+  const health = await typedThere(
+    "node",
+    "-p",
+    `fetch("${stack.url}/health").then(({ status }) => console.log(status))`,
+  );
+  expect(health.stdout).toContain("200");
+  const { args } = stack.invocation("preview", "--refresh", "--expect-no-changes", "--diff");
+  const preview = await typedThere("pulumi", ...args);
+  expect(preview.exitCode, preview.all).toBe(0);
+});
+
+itSlowly("has the old machine follow it, whose own data is kept aside", async () => {
+  const own = stack.docker.modem as { socketPath?: string };
+  const host = `unix://${own.socketPath}`;
+  const toItself = ["--host", second.engine.host, "--address", second.there, "--yes"];
+  const refused = await typed("rejoin", ...toItself);
+  expect(refused.exitCode, refused.all).toBe(2);
+  expect(refused.all).toContain("leads to the engine that the database is on");
+
+  const { exitCode, all } = await typed("rejoin", "--host", host, "--address", second.there, "--yes");
+  expect(exitCode, all).toBe(0);
+  const replica = stack.docker.getContainer(replicaContainerName(stack.prefix));
+  const rows = () => ask(replica, "SELECT count(*) FROM written");
+  const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
+  expect(await rows()).toBe(await ask(database, "SELECT count(*) FROM written"));
+  await ask(database, "INSERT INTO written VALUES (0)");
+  await until(
+    "the new row",
+    () => ask(replica, "SELECT min(n) FROM written"),
+    first => first === "0",
+  );
+  const kept = (await stack.docker.listVolumes()).Volumes.filter(({ Name: name }) =>
+    name.startsWith(`${stack.prefix}-postgres-data-`),
+  );
+  expect(kept).toHaveLength(1);
+
+  const again = await typed("rejoin", "--host", host, "--address", second.there, "--yes");
+  expect(again.exitCode, again.all).toBe(0);
+  expect(await rows()).toBe(await ask(database, "SELECT count(*) FROM written"));
+  for (const { Name: name } of kept) await stack.docker.getVolume(name).remove();
 });

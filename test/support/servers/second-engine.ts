@@ -13,6 +13,8 @@ export interface SecondMachine {
   /** This machine's address on the cable, and the other's. */
   here: string;
   there: string;
+  /** What a command begins with that is typed there. */
+  typedThere: readonly [string, string];
   /** Unplugs the cable, and plugs it in again. */
   unplug(): Promise<void>;
   plugIn(): Promise<void>;
@@ -44,7 +46,7 @@ export async function startSecondMachine(images: readonly string[]): Promise<Sec
       `--net=/run/netns/${NAME}`,
       ...["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /etc/docker && exec "$@"', "sh"],
       ...["dockerd", "--host", `unix://${socket}`, "--data-root", data, "--exec-root", join(folder, "exec")],
-      ...["--pidfile", join(folder, "dockerd.pid"), "--bridge", "none"],
+      ...["--pidfile", join(folder, "dockerd.pid")],
     ],
     ready: async () => (await findEngine(`unix://${socket}`)).reachable,
   });
@@ -56,6 +58,7 @@ export async function startSecondMachine(images: readonly string[]): Promise<Sec
     engine,
     here: HERE,
     there: THERE,
+    typedThere: ["nsenter", `--net=/run/netns/${NAME}`],
     unplug: () => ip("link", "set", CABLE, "down"),
     plugIn: () => ip("link", "set", CABLE, "up"),
     stop: async () => {

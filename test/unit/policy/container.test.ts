@@ -81,6 +81,15 @@ describe("the database's port", () => {
     expect(message).toContain("npm run pulumi -- config rm budgie:databasePort");
   });
 
+  it("may be published for the replicas where the stack has set the server's rules for it, and nowhere else", () => {
+    const labels = [...DATABASE, { label: "budgie.replicas-at", value: "10.0.0.5:5433" }];
+    const published = (ip: string, external: number) =>
+      check({ labels, ports: [{ internal: 5432, external, ip }] });
+    expect(published("10.0.0.5", 5433)).toEqual([]);
+    expect(published("10.0.0.5", 5432)).toHaveLength(1);
+    expect(published("0.0.0.0", 5433)).toHaveLength(1);
+  });
+
   it("counts also on a container that is not labelled, and any port on one that is", () => {
     expect(violations(databaseIsNotPublic, CONTAINER, { ports: [{ internal: 5432 }] })).toHaveLength(1);
     expect(check({ ports: [{ internal: 9187 }] })).toHaveLength(1);

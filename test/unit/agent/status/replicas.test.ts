@@ -39,6 +39,12 @@ describe("replicas", () => {
     expect(shownReplicas([lost])).toBe("db2 must be copied anew");
   });
 
+  it("that are being copied are said to be, and are no problem", () => {
+    const copied = replica({ state: "backup", lagBytes: null });
+    expect(judged(copied)).toEqual({ problems: [], notes: [] });
+    expect(shownReplicas([copied])).toBe("db2 is being copied");
+  });
+
   it("hold up every commit only when none of those that must confirm is there", () => {
     const away = replica({ name: "db3", state: null, synchronous: true });
     const waits = /Every commit waits .* config set budgie:replicaSynchronous false/;
