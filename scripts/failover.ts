@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type Docker from "dockerode";
 import { engineClient } from "../engine/client.ts";
 import { psqlIfRunning } from "../engine/psql-in-container.ts";
 import { STOP_WITHIN_SECONDS } from "../engine/stop-line.ts";
@@ -22,6 +23,7 @@ export interface FailoverOptions {
 }
 
 const ALREADY_STOPPED = 304;
+const RECEIVED_WITHIN_MS = 60_000;
 const PROMOTED_WITHIN_MS = 120_000;
 /** Of a stack that has no replicas any more. */
 const REPLICA_SETTINGS = ["replicaHosts", "replicationAddress", "replicaPort", "replicaSynchronous"];
@@ -124,7 +126,13 @@ function requireOldAside({ old, chosen }: Plan, { whileItServes, oldIsOff }: Fai
     throw new Stop(
       EXIT.notConfirmed,
       "The old database is at work. Nothing was changed.",
-      "To leave it all the same, which stops it first and loses no row: npx budgie failover --while-it-serves",
+      "To leave it all the same: npx budgie failover --while-it-serves. It is stopped once the replica has all that it has",
+    );
+  if (old.state === "serves" && !chosen.receives)
+    throw new Stop(
+      EXIT.notConfirmed,
+      `The old database is at work, and ${chosen.name} does not receive from it, so rows would be lost. Nothing was changed.`,
+      "See what keeps it: npx budgie status. To lose what it has not got, stop the old database first: npx budgie stop db",
     );
   if (old.state === "unknown" && chosen.receives)
     throw new Stop(
@@ -150,8 +158,12 @@ async function requireYes({ yes }: FailoverOptions): Promise<void> {
   );
 }
 
-/** The API first, so that what it was told is written is sent to the replica before the database ends. */
-async function fence({ prefix, old }: Plan): Promise<void> {
+/**
+ * The API first. Then, where the database is at work, the replica gets all that it has written; and a server that is stopped cleanly
+ * sends its last words before it ends.
+ */
+async function fence(plan: Plan): Promise<void> {
+  const { prefix, old } = plan;
   if (old.state === "unknown") {
     say(
       "[!] The old machine is not reached, so nothing is stopped there. It must not be started again as it is",
@@ -162,12 +174,37 @@ async function fence({ prefix, old }: Plan): Promise<void> {
   for (const role of ["backend", "backup-agent", "database"] as const) {
     const container = client.getContainer(containerName(prefix, role));
     if ((await unlessMissing(container.inspect())) === undefined) continue;
+    if (role === "database" && old.state === "serves") await requireReceived(plan, container);
     await container.update({ RestartPolicy: { Name: "no" } });
     await container.stop({ t: STOP_WITHIN_SECONDS }).catch((error: { statusCode?: number }) => {
       if (error.statusCode !== ALREADY_STOPPED) throw error;
     });
     say(`[✓] ${containerName(prefix, role)} is stopped on the old machine, and stays so`);
   }
+}
+
+/** Throws a Stop where the replica does not get what the database has written by now. Then the database serves on. */
+async function requireReceived({ prefix, chosen }: Plan, database: Docker.Container): Promise<void> {
+  const replica = engineClient(chosen.engine.host).getContainer(replicaContainerName(prefix));
+  const asked = await answerOf(database, "SELECT pg_current_wal_insert_lsn()");
+  const until = Date.now() + RECEIVED_WITHIN_MS;
+  for (;;) {
+    const has = asked && (await answerOf(replica, `SELECT pg_last_wal_receive_lsn() >= '${asked}'`));
+    if (has === "t") return;
+    if (Date.now() > until) break;
+    await sleep(200);
+  }
+  throw new Stop(
+    EXIT.failed,
+    `The replica ${chosen.name} did not get within ${RECEIVED_WITHIN_MS / 1000} seconds what the old database has written. The database serves on; its API and its agent are stopped.`,
+    "Start them again: npx budgie start. What keeps the replica: npx budgie status",
+  );
+}
+
+/** Null where it could not be asked. */
+async function answerOf(container: Docker.Container, sql: string): Promise<string | null> {
+  const answer = await psqlIfRunning(container, ["-XAtq", "-U", DATABASE_USER, "-d", "postgres", "-c", sql]);
+  return answer?.code === 0 ? answer.stdout.trim() : null;
 }
 
 /** Ends with the server stopped cleanly, so that the stack's own container can go on with its files. */

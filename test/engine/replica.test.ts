@@ -76,6 +76,12 @@ it("is away for longer than the database keeps its log, does not fill the databa
     await stack.sql(`ALTER SYSTEM SET ${setting}`);
   await stack.sql("SELECT pg_reload_conf()");
   await second.unplug();
+  const before = await stack.sql("SELECT pg_current_wal_lsn()");
+  await stack.sql("INSERT INTO kept SELECT generate_series(1001, 2000)");
+  const lost = Number(await stack.sql(`SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '${before}')`));
+  expect(await onReplica("SELECT count(*) FROM kept")).toBe("1001");
+  const { replicas } = JSON.parse((await stack.budgie(["status", "--json"])).stdout);
+  expect(replicas[0].lagBytes, "what a failover would lose now").toBeGreaterThanOrEqual(lost);
   await stack.sql(
     "CREATE TABLE load AS SELECT g, repeat('x', 1000) AS t FROM generate_series(1, 250000) AS g",
   );

@@ -79,6 +79,10 @@ describe("npx budgie migrate --to postgres://…", () => {
 
   beforeAll(async () => {
     [source, target] = await Promise.all([startPostgres({ env: { POSTGRES_DB: SOURCE } }), startPostgres()]);
+    // Before the agent knows its address: a container that starts anew may get another.
+    await here("ALTER SYSTEM SET max_prepared_transactions = 5");
+    await source.container.restart();
+    await source.ready();
     folder = await mkdtemp(join(tmpdir(), "budgie-migrate-"));
     const directory = await mkdtemp(join(tmpdir(), "budgie-migrate-backups-"));
     agent = await startAgent(source, {
@@ -350,9 +354,6 @@ describe("npx budgie migrate --to postgres://…", () => {
   });
 
   it("refuses while a transaction is prepared", async () => {
-    await here("ALTER SYSTEM SET max_prepared_transactions = 5");
-    await source.container.restart();
-    await source.ready();
     await here("BEGIN; INSERT INTO entries (user_id, amount) VALUES (1, 1); PREPARE TRANSACTION 'half'");
     const { code, output } = await migrate(["--to", url()]).finally(() => here("ROLLBACK PREPARED 'half'"));
     expect(code, output).toBe(EXIT.busy);
