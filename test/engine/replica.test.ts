@@ -80,8 +80,8 @@ it("is away for longer than the database keeps its log, does not fill the databa
   await stack.sql("INSERT INTO kept SELECT generate_series(1001, 2000)");
   const lost = Number(await stack.sql(`SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '${before}')`));
   expect(await onReplica("SELECT count(*) FROM kept")).toBe("1001");
-  const { replicas } = JSON.parse((await stack.budgie(["status", "--json"])).stdout);
-  expect(replicas[0].lagBytes, "what a failover would lose now").toBeGreaterThanOrEqual(lost);
+  const { server } = JSON.parse((await stack.budgie(["status", "--json"])).stdout);
+  expect(server.replicas[0].lagBytes, "what a failover would lose now").toBeGreaterThanOrEqual(lost);
   await stack.sql(
     "CREATE TABLE load AS SELECT g, repeat('x', 1000) AS t FROM generate_series(1, 250000) AS g",
   );
@@ -218,4 +218,17 @@ itSlowly("has the old machine follow it, whose own data is kept aside", async ()
   expect(again.exitCode, again.all).toBe(0);
   expect(await rows()).toBe(await ask(database, "SELECT count(*) FROM written"));
   for (const { Name: name } of kept) await stack.docker.getVolume(name).remove();
+});
+
+itSlowly("is left for the old machine while it serves, and no row is lost", async () => {
+  const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
+  await ask(database, "INSERT INTO written SELECT generate_series(100001, 150000)");
+  const count = await ask(database, "SELECT count(*) FROM written");
+  const moved = await stack.budgie([
+    ...["failover", "--while-it-serves", "--yes", "--config-file", stack.configFile],
+  ]);
+  expect(moved.code, moved.all).toBe(0);
+  expect(await stack.sql("SELECT count(*) FROM written")).toBe(count);
+  expect((await fetch(`${stack.url}/health`)).status).toBe(200);
+  await stack.requireNoChange();
 });
