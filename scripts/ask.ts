@@ -1,4 +1,5 @@
 import { confirm, input, password } from "@inquirer/prompts";
+import { EXIT, Stop } from "../shared/exit-codes.ts";
 
 /** Whether there is somebody who can be asked. */
 export function isTerminal(): boolean {
@@ -13,6 +14,17 @@ export async function ask(message: string, byDefault: boolean): Promise<boolean>
     if ((error as Error).name === "ExitPromptError") return false;
     throw error;
   }
+}
+
+/** Of a plan that was shown. Throws a Stop where nobody says yes. */
+export async function requireYesToPlan({ yes }: { yes?: boolean }): Promise<void> {
+  if (yes) return;
+  if (isTerminal() && (await ask("Do that?", false))) return;
+  throw new Stop(
+    EXIT.notConfirmed,
+    "It was not confirmed. Nothing was changed.",
+    "Without a question: add --yes",
+  );
 }
 
 /** What is typed on the terminal; Ctrl-C is nothing. */

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { engineClient } from "../engine/client.ts";
 import { psqlIfRunning } from "../engine/psql-in-container.ts";
-import { STOP_WITHIN_SECONDS } from "../engine/stop-line.ts";
 import { unlessMissing } from "../engine/unless-missing.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { containerName, DATABASE_USER, networkName, replicaContainerName } from "../shared/names.ts";
-import { ask, isTerminal } from "./ask.ts";
+import { requireYesToPlan } from "./ask.ts";
 import { type Candidate, candidates, type OldDatabase, oldDatabase } from "./failover-plan.ts";
 import { askPulumi, isLocked, runTool, writeSettings } from "./project-tools.ts";
 import { readStackSettings } from "./stack-settings.ts";
+import { stopForGood } from "./stop-for-good.ts";
 
 export interface FailoverOptions {
   /** The replica's name; the one that has most when not said. */
@@ -22,7 +22,6 @@ export interface FailoverOptions {
   configFile?: string;
 }
 
-const ALREADY_STOPPED = 304;
 const RECEIVED_WITHIN_MS = 60_000;
 const PROMOTED_WITHIN_MS = 120_000;
 /** Of a stack that has no replicas any more. */
@@ -64,7 +63,7 @@ export async function failover(wanted: string | undefined, options: FailoverOpti
   const plan = { stack, prefix, old, chosen, replicas };
   for (const line of shownPlan(plan)) say(line);
   requireOldAside(plan, options);
-  await requireYes(options);
+  await requireYesToPlan(options);
   await fence(plan);
   await promote(plan);
   await forgetOldMachines(plan, options);
@@ -148,16 +147,6 @@ function requireOldAside({ old, chosen }: Plan, { whileItServes, oldIsOff }: Fai
     );
 }
 
-async function requireYes({ yes }: FailoverOptions): Promise<void> {
-  if (yes) return;
-  if (isTerminal() && (await ask("Do that?", false))) return;
-  throw new Stop(
-    EXIT.notConfirmed,
-    "It was not confirmed. Nothing was changed.",
-    "Without a question: add --yes",
-  );
-}
-
 /**
  * The API first. Then, where the database is at work, the replica gets all that it has written; and a server that is stopped cleanly
  * sends its last words before it ends.
@@ -175,10 +164,7 @@ async function fence(plan: Plan): Promise<void> {
     const container = client.getContainer(containerName(prefix, role));
     if ((await unlessMissing(container.inspect())) === undefined) continue;
     if (role === "database" && old.state === "serves") await requireReceived(plan, container);
-    await container.update({ RestartPolicy: { Name: "no" } });
-    await container.stop({ t: STOP_WITHIN_SECONDS }).catch((error: { statusCode?: number }) => {
-      if (error.statusCode !== ALREADY_STOPPED) throw error;
-    });
+    await stopForGood(container);
     say(`[✓] ${containerName(prefix, role)} is stopped on the old machine, and stays so`);
   }
 }
@@ -226,10 +212,7 @@ async function promote({ prefix, chosen }: Plan): Promise<void> {
     }
   }
   // Where the machine has restarted meanwhile, it starts on no database, and the engine tries again and again.
-  await container.update({ RestartPolicy: { Name: "no" } });
-  await container.stop({ t: STOP_WITHIN_SECONDS }).catch((error: { statusCode?: number }) => {
-    if (error.statusCode !== ALREADY_STOPPED) throw error;
-  });
+  await stopForGood(container);
   say(`[✓] ${chosen.name} is the database now`);
 }
 

@@ -1,11 +1,10 @@
 import { engineClient } from "../engine/client.ts";
 import { findEngine } from "../engine/find-engine.ts";
-import { STOP_WITHIN_SECONDS } from "../engine/stop-line.ts";
 import { engineTraits } from "../engine/traits.ts";
 import { unlessMissing } from "../engine/unless-missing.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { databaseVolumeName, networkName, replicaContainerName } from "../shared/names.ts";
-import { ask, isTerminal } from "./ask.ts";
+import { requireYesToPlan } from "./ask.ts";
 import {
   emptyInto,
   keepAside,
@@ -17,6 +16,7 @@ import {
 import { runTool, writeSettings } from "./project-tools.ts";
 import { choose, type Stack, stacksOf } from "./stack-containers.ts";
 import { readStackSettings } from "./stack-settings.ts";
+import { stopForGood } from "./stop-for-good.ts";
 import { volumeFacts } from "./volume-facts.ts";
 
 export interface RejoinOptions {
@@ -28,7 +28,6 @@ export interface RejoinOptions {
   configFile?: string;
 }
 
-const ALREADY_STOPPED = 304;
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
 /**
@@ -48,7 +47,7 @@ export async function rejoin(wanted: string | undefined, options: RejoinOptions)
   const already = known && (await hasReplica(old));
   const hasData = !already && (await hasVolume(old));
   for (const line of shownPlan(old, hasData, options)) say(line);
-  await requireYes(options);
+  await requireYesToPlan(options);
   if (!already) await removeContainers(old);
   const kept = hasData ? await keepData(old) : undefined;
   await nameReplica(stack, settings, options);
@@ -126,21 +125,10 @@ function shownPlan(
   ];
 }
 
-async function requireYes({ yes }: RejoinOptions): Promise<void> {
-  if (yes) return;
-  if (isTerminal() && (await ask("Do that?", false))) return;
-  throw new Stop(
-    EXIT.notConfirmed,
-    "It was not confirmed. Nothing was changed.",
-    "Without a question: add --yes",
-  );
-}
-
 /** The database last, with time to write everything down: its volume is looked at next. */
 async function removeContainers({ containers, engine, prefix }: Stack): Promise<void> {
   for (const { container, name } of [...containers].reverse()) {
-    await container.update({ RestartPolicy: { Name: "no" } });
-    await container.stop({ t: STOP_WITHIN_SECONDS }).catch(unlessStopped);
+    await stopForGood(container);
     await container.remove({ v: false });
     say(`[✓] ${name} is gone from the old machine`);
   }
@@ -148,14 +136,10 @@ async function removeContainers({ containers, engine, prefix }: Stack): Promise<
   // One that a failover to another machine has left behind.
   const replica = client.getContainer(replicaContainerName(prefix));
   if (await unlessMissing(replica.inspect())) {
-    await replica.stop({ t: STOP_WITHIN_SECONDS }).catch(unlessStopped);
+    await stopForGood(replica);
     await replica.remove({ v: false });
   }
   await unlessMissing(client.getNetwork(networkName(prefix)).remove());
-}
-
-function unlessStopped(error: { statusCode?: number }): void {
-  if (error.statusCode !== ALREADY_STOPPED) throw error;
 }
 
 /** Where it is kept; undefined for a volume that held nothing. */
