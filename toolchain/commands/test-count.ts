@@ -6,6 +6,9 @@ interface Report {
     name: string;
     status: string;
     message?: string;
+    /** Milliseconds since 1970. */
+    startTime?: number;
+    endTime?: number;
     assertionResults: { status: string; fullName: string; failureMessages?: string[] }[];
   }[];
 }
@@ -14,6 +17,8 @@ export interface FileCount {
   /** From the project's folder; empty where vitest itself failed and names no file. */
   file: string;
   passed: number;
+  /** How long it took; 0 where nobody says. */
+  seconds: number;
   /** A line for each failure: file, test, the first line of why. */
   failures: string[];
 }
@@ -34,11 +39,13 @@ export function countTests(report: string | undefined, exitCode: number): FileCo
   return counts;
 }
 
-function countFile({ name, status, message, assertionResults }: Report["testResults"][number]): FileCount {
+function countFile(result: Report["testResults"][number]): FileCount {
+  const { name, status, message, startTime = 0, endTime = 0, assertionResults } = result;
   const file = relative(PROJECT_FOLDER, name);
   const failed = assertionResults.filter(test => test.status === "failed");
   return {
     file,
+    seconds: (endTime - startTime) / 1000,
     passed: assertionResults.filter(test => test.status === "passed").length,
     failures:
       failed.length === 0 && status === "failed"
@@ -53,15 +60,22 @@ export function failuresOf(counts: readonly FileCount[]): string[] {
 
 /**
  * The files worth another run by themselves: a few failed while three lanes shared the machine. None where many did, or where vitest
- * did not say which.
+ * did not say which; and no more than end in time, if each takes as long as before.
  */
-export function filesToRunAgain(counts: readonly FileCount[]): string[] {
-  const failed = counts.filter(count => count.failures.length > 0).map(count => count.file);
-  return failed.length > MOST_FILES_AGAIN || failed.includes("") ? [] : failed;
+export function filesToRunAgain(counts: readonly FileCount[], secondsLeft: number): string[] {
+  const failed = counts.filter(count => count.failures.length > 0);
+  if (failed.length > MOST_FILES_AGAIN || failed.some(({ file }) => file === "")) return [];
+  let left = secondsLeft;
+  const fitting = failed.filter(({ seconds }) => {
+    if (seconds > left) return false;
+    left -= seconds;
+    return true;
+  });
+  return fitting.map(({ file }) => file);
 }
 
 function unnamed(why: string): FileCount {
-  return { file: "", passed: 0, failures: [why] };
+  return { file: "", passed: 0, seconds: 0, failures: [why] };
 }
 
 function line(file: string, test: string, why = ""): string {
