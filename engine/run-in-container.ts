@@ -42,12 +42,13 @@ export async function runInContainer(
   if (terminal) stream.pipe(options.stdout, { end: false });
   else container.modem.demuxStream(stream, options.stdout, options.stderr);
   let unread: Error | null = null;
+  // The command is to see an end, and to find out that something is missing.
+  const endUnread = (error: Error) => {
+    unread = error;
+    stream.end();
+  };
   if (options.stdin) {
-    // The command is to see an end, and to find out that something is missing.
-    options.stdin.on("error", (error: Error) => {
-      unread = error;
-      stream.end();
-    });
+    options.stdin.on("error", endUnread);
     // A command that ends before it has read everything is not an error here: its exit code says what it was.
     stream.on("error", () => undefined);
     options.stdin.pipe(stream);
@@ -58,6 +59,7 @@ export async function runInContainer(
   } finally {
     release();
     options.stdin?.unpipe(stream);
+    options.stdin?.off("error", endUnread);
   }
   const code = await exitCodeOf(exec);
   if (unread !== null) throw notRead(unread);

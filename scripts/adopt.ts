@@ -20,7 +20,7 @@ import {
   type OldInstall,
   oldInstalls,
 } from "./old-install.ts";
-import { askPulumi, isLocked, runTool, writeSettings } from "./project-tools.ts";
+import { askPulumi, isLocked, onStack, runTool, settingsIn, writeSettings } from "./project-tools.ts";
 import { type Stack, stacksOf } from "./stack-containers.ts";
 import { gigabytes } from "./stack-lines.ts";
 import { readStackSettings, type StackSettings } from "./stack-settings.ts";
@@ -228,7 +228,7 @@ async function configure(
   options: AdoptOptions,
 ): Promise<void> {
   if (stack.name === FIRST_STACK) {
-    const code = await runTool("setup", configured(options));
+    const code = await runTool("setup", settingsIn(options));
     if (code !== EXIT.done)
       throw new Stop(
         EXIT.failed,
@@ -242,9 +242,9 @@ async function configure(
     const [repo = "", tag = ""] = named.split(":");
     await engineClient(stack.engine.host).getImage(backend.imageId).tag({ repo, tag });
   }
-  await writeSettings(settings, { stack: stack.name, configured: configured(options) });
+  await writeSettings(settings, { stack: stack.name, configured: settingsIn(options) });
   say("[✓] The settings are written; they are judged now...");
-  const { code, stdout, stderr } = await askPulumi(["preview", ...onStack(stack, options)]);
+  const { code, stdout, stderr } = await askPulumi(["preview", ...onStack(stack.name, options)]);
   if (code === 0) return;
   throw new Stop(
     EXIT.failed,
@@ -255,14 +255,6 @@ async function configure(
 
 function tail(text: string): string {
   return text.trim().split("\n").slice(-25).join("\n");
-}
-
-function configured({ configFile }: AdoptOptions): string[] {
-  return configFile === undefined ? [] : ["--config-file", configFile];
-}
-
-function onStack({ name }: Stack, options: AdoptOptions): string[] {
-  return ["--stack", name, ...configured(options)];
 }
 
 /** What the old install is started again with, as long as its containers are there. */
@@ -320,11 +312,11 @@ async function remove(name: string, removing: Promise<unknown>, { engine }: Stac
 async function bringUp(stack: Stack, options: AdoptOptions): Promise<number> {
   if (await isLocked(stack.name)) {
     say("[i] An update of this stack was cut off. Its state is put right first (npm run recover)");
-    const recovered = await runTool("recover", onStack(stack, options));
+    const recovered = await runTool("recover", onStack(stack.name, options));
     if (recovered !== EXIT.done) return recovered;
   }
-  if (stack.name === FIRST_STACK) return runTool("up", configured(options));
-  return runTool("pulumi", ["up", "--yes", "--skip-preview", ...onStack(stack, options)]);
+  if (stack.name === FIRST_STACK) return runTool("up", settingsIn(options));
+  return runTool("pulumi", ["up", "--yes", "--skip-preview", ...onStack(stack.name, options)]);
 }
 
 function showEnd({ engine }: Stack, install: OldInstall, { left }: Partition): void {

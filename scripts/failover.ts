@@ -4,12 +4,18 @@ import { engineClient } from "../engine/client.ts";
 import { psqlIfRunning } from "../engine/psql-in-container.ts";
 import { unlessMissing } from "../engine/unless-missing.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
-import { containerName, DATABASE_USER, networkName, replicaContainerName } from "../shared/names.ts";
+import {
+  containerName,
+  DATABASE_USER,
+  networkName,
+  type Role,
+  replicaContainerName,
+} from "../shared/names.ts";
 import { requireYesToPlan } from "./ask.ts";
 import { type Candidate, candidates, type OldDatabase, oldDatabase } from "./failover-plan.ts";
-import { askPulumi, isLocked, runTool, writeSettings } from "./project-tools.ts";
+import { askPulumi, isLocked, onStack, runTool, settingsIn, writeSettings } from "./project-tools.ts";
 import { readStackSettings } from "./stack-settings.ts";
-import { stopForGood } from "./stop-for-good.ts";
+import { stop, stopForGood } from "./stop-for-good.ts";
 
 export interface FailoverOptions {
   /** The replica's name; the one that has most when not said. */
@@ -22,6 +28,7 @@ export interface FailoverOptions {
   configFile?: string;
 }
 
+const BESIDE_DATABASE = ["backend", "backup-agent"] as const;
 const RECEIVED_WITHIN_MS = 60_000;
 const PROMOTED_WITHIN_MS = 120_000;
 /** Of a stack that has no replicas any more. */
@@ -160,10 +167,14 @@ async function fence(plan: Plan): Promise<void> {
     return;
   }
   const client = engineClient(old.engine.host);
-  for (const role of ["backend", "backup-agent", "database"] as const) {
-    const container = client.getContainer(containerName(prefix, role));
+  const containerOf = (role: Role) => client.getContainer(containerName(prefix, role));
+  if (old.state === "serves") {
+    for (const role of BESIDE_DATABASE) await unlessMissing(stop(containerOf(role)));
+    await requireReceived(plan, containerOf("database"));
+  }
+  for (const role of [...BESIDE_DATABASE, "database"] as const) {
+    const container = containerOf(role);
     if ((await unlessMissing(container.inspect())) === undefined) continue;
-    if (role === "database" && old.state === "serves") await requireReceived(plan, container);
     await stopForGood(container);
     say(`[✓] ${containerName(prefix, role)} is stopped on the old machine, and stays so`);
   }
@@ -244,7 +255,7 @@ async function pointStackThere(
   settings: ReadonlyMap<string, string>,
   options: FailoverOptions,
 ): Promise<void> {
-  const configured = options.configFile === undefined ? [] : ["--config-file", options.configFile];
+  const configured = settingsIn(options);
   await writeSettings([{ name: "engineHost", value: chosen.engine.host, secret: false }], {
     stack,
     configured,
@@ -272,8 +283,4 @@ async function bringUp({ stack, chosen, old }: Plan, options: FailoverOptions): 
     `    The old machine must not serve again. To make it a replica: npx budgie --stack ${stack} rejoin --host ${old.engine.host} --address ADDRESS_OF_THE_NEW_ONE`,
   );
   return EXIT.done;
-}
-
-function onStack(stack: string, { configFile }: FailoverOptions): string[] {
-  return ["--stack", stack, ...(configFile === undefined ? [] : ["--config-file", configFile])];
 }

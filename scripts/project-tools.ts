@@ -96,3 +96,13 @@ export async function writeSettings(
     );
   }
 }
+
+/** Where a stack's settings are, when not beside the program. */
+export function settingsIn({ configFile }: { configFile?: string | undefined }): string[] {
+  return configFile === undefined ? [] : ["--config-file", configFile];
+}
+
+/** Which stack a command of Pulumi or of the toolchain is for, with its settings. */
+export function onStack(stack: string, options: { configFile?: string | undefined }): string[] {
+  return ["--stack", stack, ...settingsIn(options)];
+}

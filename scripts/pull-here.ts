@@ -1,14 +1,12 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { readFromContainer } from "../engine/run-in-container.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { shellWord } from "../shared/shell-word.ts";
 import { askAgent, type ReadingCopies, readingCopies } from "./agent-command.ts";
+import { inFolder } from "./backup-files.ts";
 import { containerOf, type Stack } from "./stack-containers.ts";
 import { writeWholeFile } from "./whole-file.ts";
 
@@ -57,10 +55,12 @@ export async function pullHere(stack: Stack, wanted: string, options: PullHereOp
 
 /** Throws a Stop where another file has the name. */
 async function bring(stack: Stack, file: string, sha256: string, to: string): Promise<void> {
-  const path = join(to, file);
-  if ((await hashOf(path)) === sha256) return;
+  const there = await inFolder(to)
+    .digest(file)
+    .catch(() => null);
+  if (there?.sha256 === sha256) return;
   await writeWholeFile(
-    path,
+    join(to, file),
     out => read(stack, file, out),
     written => {
       if (written.sha256 === sha256) return;
@@ -79,17 +79,6 @@ async function bringManifest(stack: Stack, file: string, sha256: string, to: str
   const there = await readFile(path, "utf8").catch(() => null);
   if (there?.includes(`"${sha256}"`)) return;
   await writeWholeFile(path, out => read(stack, file, out));
-}
-
-/** Null where there is no such file. */
-async function hashOf(path: string): Promise<string | null> {
-  const hash = createHash("sha256");
-  try {
-    await pipeline(createReadStream(path), hash);
-    return hash.digest("hex");
-  } catch {
-    return null;
-  }
 }
 
 async function find(stack: Stack, wanted: string) {

@@ -13,7 +13,7 @@ import {
   noteBack,
   requireSpaceForCopy,
 } from "./broken-volume.ts";
-import { runTool, writeSettings } from "./project-tools.ts";
+import { onStack, runTool, settingsIn, writeSettings } from "./project-tools.ts";
 import { choose, type Stack, stacksOf } from "./stack-containers.ts";
 import { readStackSettings } from "./stack-settings.ts";
 import { stopForGood } from "./stop-for-good.ts";
@@ -165,7 +165,7 @@ async function nameReplica(
 ): Promise<void> {
   const hosts = (settings.get("replicaHosts") ?? "").split(/\s+/).filter(Boolean);
   const all = hosts.includes(host) ? hosts : [...hosts, host];
-  const configured = configFile === undefined ? [] : ["--config-file", configFile];
+  const configured = settingsIn({ configFile });
   await writeSettings(
     [
       { name: "replicaHosts", value: all.join(" "), secret: false },
@@ -173,8 +173,4 @@ async function nameReplica(
     ],
     { stack, configured },
   );
-}
-
-function onStack(stack: string, { configFile }: RejoinOptions): string[] {
-  return ["--stack", stack, ...(configFile === undefined ? [] : ["--config-file", configFile])];
 }

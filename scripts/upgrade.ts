@@ -21,7 +21,7 @@ import {
 import { startContainers, stopContainers } from "./containers.ts";
 import { fillServer, isFilled } from "./fill-server.ts";
 import { imageMajorVersion } from "./major-version.ts";
-import { askPulumi, isLocked, runTool, writeSettings } from "./project-tools.ts";
+import { askPulumi, isLocked, onStack, runTool, settingsIn, writeSettings } from "./project-tools.ts";
 import { clearVolume, putBack } from "./put-back.ts";
 import { withAgent } from "./recover-volume.ts";
 import { planRecovery } from "./recovery-plan.ts";
@@ -230,7 +230,7 @@ async function prepare(
 async function judgeSettings(stack: Stack, journey: Journey, options: UpgradeOptions): Promise<void> {
   say(`[i] The settings are judged, with PostgreSQL ${journey.to}...`);
   const { code, stdout, stderr } = await askPulumi(
-    ["preview", ...onStack(stack, options)],
+    ["preview", ...onStack(stack.name, options)],
     undefined,
     upgrading(journey),
   );
@@ -325,7 +325,7 @@ async function bringBack(
   }
   await writeSettings([{ name: "postgresVersion", value: to, secret: false }], {
     stack: stack.name,
-    configured: configFile === undefined ? [] : ["--config-file", configFile],
+    configured: settingsIn({ configFile }),
   });
 }
 
@@ -338,7 +338,7 @@ async function bringServer(stack: Stack, journey: Journey, options: UpgradeOptio
   if (await isServingNew(stack, journey)) return;
   await putStateRight(stack, options);
   say(`[i] Pulumi makes PostgreSQL ${journey.to}, and a backup agent of that version...`);
-  const args = ["up", "--yes", "--skip-preview", ...onStack(stack, options)];
+  const args = ["up", "--yes", "--skip-preview", ...onStack(stack.name, options)];
   const { stdout, stderr } = await askPulumi(args, undefined, upgrading(journey));
   if (await isServingNew(await findStack(stack.prefix), journey)) return;
   throw new Stop(
@@ -403,7 +403,7 @@ async function finish(stack: Stack, { journey, kept, settings, options }: Ending
   // An `up` starts no stopped container on every engine.
   if (stack.containers.some(({ role }) => role === "backend")) await startContainers(stack, ["backend"]);
   await putStateRight(stack, options);
-  const code = await runTool("pulumi", ["up", "--yes", "--skip-preview", ...onStack(stack, options)]);
+  const code = await runTool("pulumi", ["up", "--yes", "--skip-preview", ...onStack(stack.name, options)]);
   if (code !== EXIT.done)
     throw new Stop(
       EXIT.failed,
@@ -431,16 +431,12 @@ async function proveAnew(stack: Stack): Promise<number> {
 async function putStateRight(stack: Stack, options: UpgradeOptions): Promise<void> {
   if (!(await isLocked(stack.name))) return;
   say("[i] An update of this stack was cut off. Its state is put right first (npm run recover)");
-  const code = await runTool("recover", onStack(stack, options));
+  const code = await runTool("recover", onStack(stack.name, options));
   if (code !== EXIT.done) throw new Stop(code as Stop["code"], "The state could not be put right.", retry);
 }
 
 function upgrading(journey: Journey): NodeJS.ProcessEnv {
   return { [UPGRADE_VARIABLE]: shownUpgrade(journey) };
-}
-
-function onStack({ name }: Stack, { configFile }: UpgradeOptions): string[] {
-  return ["--stack", name, ...(configFile === undefined ? [] : ["--config-file", configFile])];
 }
 
 function tail(text: string): string {
