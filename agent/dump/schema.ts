@@ -83,11 +83,6 @@ export class SchemaCollector {
     }
   }
 
-  /** Whether an object has been announced. */
-  get hasBegun(): boolean {
-    return this.#open !== null || this.#entries.length > 0;
-  }
-
   finish(): DumpSchema {
     this.#close();
     const preamble = this.#preamble.join("\n");

@@ -67,10 +67,13 @@ function isAboutOwners(statement: Buffer): boolean {
 const REMOVAL = /^\s*(?:DROP |ALTER [\s\S]+ DROP |CREATE OR REPLACE VIEW |SELECT pg_catalog\.lo_unlink\()/;
 /** It is there in an empty database as well, and the dump makes it again. */
 const REMOVES_PUBLIC = /^\s*DROP SCHEMA (?:IF EXISTS )?public;$/;
+const SETS = /^\s*(?:SET |SELECT pg_catalog\.set_config\()/;
 
-function isRemoval(statement: Buffer): boolean {
+/** Before the first object, a dump holds settings and removals. Behind it, what looks like a removal makes the object what it is. */
+function kindOfStatement(statement: Buffer): "setting" | "removal" | "other" {
   const text = statement.toString("latin1");
-  return REMOVAL.test(text) && !REMOVES_PUBLIC.test(text);
+  if (SETS.test(text) || REMOVES_PUBLIC.test(text)) return "setting";
+  return REMOVAL.test(text) ? "removal" : "other";
 }
 
 /** psql puts such a variable's value in the place of a column of its name behind a colon, as in `a[1:"USER"]`. */
@@ -138,6 +141,7 @@ class Feed {
   readonly #reader = new DumpReader(piece => this.#pieces.push(piece));
   readonly #leftOut: string[] = [];
   #removals = 0;
+  #hasMade = false;
   readonly #notReadable: string[] = [];
   #lastMark = 0;
   #whole = false;
@@ -207,9 +211,11 @@ class Feed {
 
   #leavesOut(statement: Buffer): boolean {
     if (this.#target.withoutOwners && isAboutOwners(statement)) return true;
-    if (!this.#schema.hasBegun && isRemoval(statement)) {
-      this.#removals++;
-      return true;
+    if (!this.#hasMade) {
+      const kind = kindOfStatement(statement);
+      this.#hasMade = kind === "other";
+      if (kind === "removal") this.#removals++;
+      if (kind === "removal") return true;
     }
     if (statement.length > 80 || statement[0] !== 0x53) return false;
     const setting = /^SET (\w+) = [^;]*;$/.exec(statement.toString("latin1"))?.[1];
