@@ -26,7 +26,8 @@ const ERRORS_THAT_SAY_ENOUGH = 3;
 const RESTARTS_THAT_SAY_ENOUGH = 3;
 /** PostgreSQL's exit code when it gives up at its start, or after one of its processes crashed. */
 const GAVE_UP = 1;
-const STARTING = /starting up|shutting down|not yet accepting|in recovery mode|Connection refused/;
+const STARTING =
+  /starting up|shutting down|not yet accepting|in recovery mode|Connection refused|ended while it was asked/;
 /** What it says where files are missing or hold nonsense. Anything else may be somebody's setting. */
 const DAMAGE =
   /could not (open|read|find|access|load)|invalid page|is not a valid data directory|cache lookup failed|catalog is missing|relation mapping|unexpected (chunk|data|zeros|end)|missing chunk|missing \d+ attribute|corrupt|checksum|is missing|terminated by signal|server closed the connection|terminating connection because of crash/i;
@@ -99,5 +100,7 @@ async function whatProbeSays({ container }: StackContainer): Promise<string | nu
   const login = ["-h", "127.0.0.1", ...(await databaseLogin(container))];
   const answer = await psqlIfRunning(container, ["-XAtq", ...login, "-c", READ_CATALOGUES]);
   if (answer === undefined) return "it is not yet accepting connections";
-  return answer.code === 0 ? null : answer.stderr.trim() || `exit code ${answer.code}`;
+  if (answer.code === 0) return null;
+  // A container that ends takes psql with it, which then says nothing: that is one more start in vain, and no answer.
+  return answer.stderr.trim() || `it ended while it was asked (exit code ${answer.code})`;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { EXIT } from "../../shared/exit-codes.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { followWayOut } from "../support/stack/follow-way-out.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
@@ -91,16 +92,19 @@ it("another major version is refused in preview and up, with the way back and th
   await isWell();
 });
 
-it("an older one than the data's is refused, and an upgrade says that there is none to go back from", async () => {
-  await stack.set("postgresVersion", "17");
-  await writtenBy("18");
-  expect(await refusal()).toContain("npx budgie upgrade --undo");
-  await writtenBy("16");
-  await stack.set("postgresVersion", "16");
-  for (const args of [[], ["--undo"]]) {
-    const { code, all } = await stack.budgie(["upgrade", ...args, "--config-file", stack.configFile]);
-    expect(code, all).toBe(EXIT.notConfirmed);
-    expect(all).toContain("Nothing was changed.");
-  }
-  await isWell();
-});
+itSlowly(
+  "an older one than the data's is refused, and an upgrade says that there is none to go back from",
+  async () => {
+    await stack.set("postgresVersion", "17");
+    await writtenBy("18");
+    expect(await refusal()).toContain("npx budgie upgrade --undo");
+    await writtenBy("16");
+    await stack.set("postgresVersion", "16");
+    for (const args of [[], ["--undo"]]) {
+      const { code, all } = await stack.budgie(["upgrade", ...args, "--config-file", stack.configFile]);
+      expect(code, all).toBe(EXIT.notConfirmed);
+      expect(all).toContain("Nothing was changed.");
+    }
+    await isWell();
+  },
+);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { EXIT } from "../../shared/exit-codes.ts";
 import { httpStatus } from "../../shared/http-status.ts";
+import { SLOW } from "../support/slow-lane.ts";
 import { type CommandResult, createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
@@ -39,7 +40,9 @@ async function isWell(done: CommandResult): Promise<void> {
   await stack.requireNoChange();
 }
 
-it.each([
+/** The first alone in the normal lane: `up` looks for each of them in the same way. */
+const KEEPS_OUT = [
+  ["all of it at once", "NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '2020-01-01' PASSWORD 'x'", "(NOLOGIN)"],
   [
     "its password is over",
     "VALID UNTIL '2020-01-01'",
@@ -51,16 +54,20 @@ it.each([
     "was changed in the database. An `up` sets it again.",
   ],
   ["it may not log in", "NOLOGIN", "Somebody took the right to log in from budgie_user (NOLOGIN)."],
-  ["all of it at once", "NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '2020-01-01' PASSWORD 'x'", "(NOLOGIN)"],
-])("lifts what keeps the stack's own role out, and says so: %s", async (_, change, says) => {
-  await asTester(`ALTER ROLE budgie_user ${change}`);
-  const backup = await stack.budgie(["backup"]);
-  expect(backup.code).toBe(EXIT.databaseUnreachable);
-  expect(backup.all).toContain("`npm run pulumi -- up`");
-  const done = await up();
-  expect(done.all).toContain(says);
-  await isWell(done);
-});
+] as const;
+
+it.each(SLOW ? KEEPS_OUT : KEEPS_OUT.slice(0, 1))(
+  "lifts what keeps the stack's own role out, and says so: %s",
+  async (_, change, says) => {
+    await asTester(`ALTER ROLE budgie_user ${change}`);
+    const backup = await stack.budgie(["backup"]);
+    expect(backup.code).toBe(EXIT.databaseUnreachable);
+    expect(backup.all).toContain("`npm run pulumi -- up`");
+    const done = await up();
+    expect(done.all).toContain(says);
+    await isWell(done);
+  },
+);
 
 it("goes on where idle clients of its own role have every connection, and gates and commands do, too", async () => {
   await stack.sql("ALTER SYSTEM SET max_connections = 20");

@@ -12,7 +12,7 @@ import { createStack, type TestStack } from "../support/stack/stack.ts";
  * release.
  */
 const SEED = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const KILLS = Number(process.env.KILLS ?? 6);
+const KILLS = Number(process.env.KILLS ?? 4);
 const PASSWORD = "of-the-writing-client-4f1c";
 /** Twice as long as twenty take on a busy machine. */
 const TIME_LIMIT_MS = 1_800_000;

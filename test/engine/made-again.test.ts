@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../../agent/manifest/manifest.ts";
 import { httpStatus } from "../../shared/http-status.ts";
 import { startPodman, type TestPodman } from "../support/servers/podman.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { followWayOut } from "../support/stack/follow-way-out.ts";
 import { type CommandResult, createStack, type TestStack } from "../support/stack/stack.ts";
 
@@ -101,7 +102,7 @@ describe.each(ALL ? (["Docker", "rootful"] as const) : (["Docker"] as const))(
       expect(manifest.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows }));
     });
 
-    it("one that is in another network, and one with another restart policy", async () => {
+    itSlowly("one that is in another network, and one with another restart policy", async () => {
       await remember();
       await makeAgain("backup", { network: "bridge" });
       await makeAgain("db", { network: "bridge", restart: "no" });
@@ -112,7 +113,7 @@ describe.each(ALL ? (["Docker", "rootful"] as const) : (["Docker"] as const))(
       expect((await named("db").inspect()).HostConfig.RestartPolicy?.Name).not.toBe("no");
     });
 
-    it("does so after a refresh, too, which forgets the stack's own", async () => {
+    itSlowly("does so after a refresh, too, which forgets the stack's own", async () => {
       await remember();
       for (const service of ["backend", "backup", "db"]) await makeAgain(service);
       await heals(() => stack.pulumi("up", "--refresh", "--yes", "--skip-preview"));

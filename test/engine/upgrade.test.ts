@@ -5,6 +5,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Manifest } from "../../agent/manifest/manifest.ts";
 import { findEngine } from "../../engine/find-engine.ts";
+import { SLOW } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 /** What a project folder has, whatever its program. */
@@ -45,10 +46,12 @@ async function backups({ backupDir }: TestStack): Promise<Manifest[]> {
 /** PostgreSQL's own name for what is in the volume: an empty one made anew would get another. */
 const systemIdentifier = (stack: TestStack) => stack.sql("SELECT system_identifier FROM pg_control_system()");
 
-it.each([
+const PASTS = [
   { past: "each layout in turn", layouts: [1, 2, 3] },
   { past: "the first layout alone, which had no gate", layouts: [1] },
-])(
+];
+
+it.each(SLOW ? PASTS : PASTS.slice(0, 1))(
   "a stack that lived through $past comes up as today's, with its volume and rows, after a backup",
   async ({ layouts }) => {
     const stack = await createStack({ engineHost: (await findEngine()).host });

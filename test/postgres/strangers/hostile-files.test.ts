@@ -27,28 +27,28 @@ interface Way extends Delivery {
 
 const again = ALL ? 1 : TOGETHER;
 const WAYS: Way[] = [
-  { how: "a plain file", compression: "plain", manifest: false, files: every(4, 0), together: again },
+  { how: "a plain file", compression: "plain", manifest: false, files: every(6, 0), together: again },
   {
     how: "a plain file with a forged manifest",
     compression: "plain",
     manifest: true,
-    files: every(4, 2),
+    files: every(6, 2),
     together: again,
   },
-  { how: "a gz file", compression: "gz", manifest: false, files: every(12, 1), together: again },
+  { how: "a gz file", compression: "gz", manifest: false, files: every(24, 1), together: again },
   {
     how: "a gz file with a forged manifest",
     compression: "gz",
     manifest: true,
-    files: every(12, 2),
+    files: every(24, 5),
     together: again,
   },
-  { how: "a zst file", compression: "zst", manifest: false, files: every(12, 3), together: again },
+  { how: "a zst file", compression: "zst", manifest: false, files: every(24, 9), together: again },
   {
     how: "a zst file with a forged manifest",
     compression: "zst",
     manifest: true,
-    files: every(12, 5),
+    files: every(24, 15),
     together: again,
   },
 ];
