@@ -9,6 +9,7 @@ const lastRun = z.object({
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime().nullable(),
   outcome: z.enum(["running", "done", "failed"]),
+  /** Why it failed. Of one that is running: why the one before it failed, which it takes away only when it is done. */
   message: z.string().nullable(),
 });
 
@@ -49,12 +50,17 @@ export async function recordRun<T>(
     startedAt: new Date().toISOString(),
     finishedAt: null,
     outcome: "running",
-    message: null,
+    message: failureBefore(await readRun(settings, kind)),
   };
   await saveRun(settings, kind, started);
   try {
     const result = await work();
-    await saveRun(settings, kind, { ...started, finishedAt: new Date().toISOString(), outcome: "done" });
+    await saveRun(settings, kind, {
+      ...started,
+      finishedAt: new Date().toISOString(),
+      outcome: "done",
+      message: null,
+    });
     return result;
   } catch (error) {
     await saveRun(settings, kind, failed(started, error));
@@ -106,6 +112,11 @@ export function countingRuns(runs: LastRuns): LastRuns {
     drop: unlessBackedUp(runs.drop),
     beside: unlessBackedUp(runs.beside),
   };
+}
+
+/** What is still wrong while it is tried again: a failure lasts until one succeeds. */
+export function failureBefore(last: Pick<LastRun, "outcome" | "message"> | null): string | null {
+  return last === null || last.outcome === "done" ? null : last.message;
 }
 
 function failed(started: LastRun, error: unknown): LastRun {

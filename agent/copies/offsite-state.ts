@@ -10,7 +10,10 @@ const attempt = z.object({
   finishedAt: z.iso.datetime().nullable(),
   /** `running` and nobody at work means that it was killed. */
   outcome: z.enum(["running", "done", "failed"]),
+  /** Why it failed. Of one that is running: why the one before it failed, which it takes away only when it is done. */
   message: z.string().nullable(),
+  /** When the last one ended that succeeded; null where none is known to have. */
+  doneAt: z.iso.datetime().nullable().default(null),
 });
 
 const offsiteState = z.object({

@@ -2,9 +2,10 @@ import type { ObjectStore } from "../../object-store/client.ts";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import type { Reporter } from "../base/reporter.ts";
+import { failureBefore } from "../catalogue/last-run.ts";
 import type { SshOutcome } from "../ssh/send-missing.ts";
 import { withCopiesLock } from "./lock.ts";
-import { type Attempt, changeOffsiteState } from "./offsite-state.ts";
+import { type Attempt, changeOffsiteState, readOffsiteState } from "./offsite-state.ts";
 import type { StoreOutcome } from "./store-send.ts";
 
 /** How many backups a run sends at most, unless `push` asked for all. */
@@ -115,17 +116,15 @@ async function remembered<T extends { failure: Stop | null } | null>(
   send: () => Promise<T>,
 ): Promise<T> {
   const startedAt = new Date().toISOString();
-  const note = (outcome: Attempt["outcome"], message: string | null) =>
-    changeOffsiteState(settings, {
-      [place]: {
-        operation,
-        startedAt,
-        finishedAt: outcome === "running" ? null : new Date().toISOString(),
-        outcome,
-        message,
-      },
+  const before = (await readOffsiteState(settings))[place];
+  const note = (outcome: Attempt["outcome"], message: string | null) => {
+    const finishedAt = outcome === "running" ? null : new Date().toISOString();
+    const doneAt = outcome === "done" ? finishedAt : (before?.doneAt ?? null);
+    return changeOffsiteState(settings, {
+      [place]: { operation, startedAt, finishedAt, outcome, message, doneAt },
     });
-  await note("running", null);
+  };
+  await note("running", failureBefore(before));
   try {
     const result = await send();
     const failure = result?.failure ?? null;

@@ -64,7 +64,8 @@ export function judgeCopies(
   now: Date,
 ): string[] {
   const count = missing.length === 1 ? "1 backup is" : `${missing.length} backups are`;
-  if (last?.outcome === "failed") {
+  // While it is tried again, what the last one failed of still holds.
+  if (last && last.outcome !== "done" && last.message !== null) {
     const what = missing.length === 0 ? `The copies in ${place}` : `${count} not in ${place}`;
     return [`${what}: ${last.message}`];
   }

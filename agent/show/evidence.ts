@@ -47,7 +47,7 @@ export function evidenceOf(
   const sent = (place: string, copies: NonNullable<Status["offsite"] | Status["offsiteSsh"]>) => ({
     place,
     missing: copies.missing,
-    lastSent: copies.lastAttempt?.outcome === "done" ? copies.lastAttempt.finishedAt : null,
+    lastSent: copies.lastAttempt?.doneAt ?? null,
   });
   return {
     stack: status.stack,

@@ -259,5 +259,5 @@ function between(from: string, until: string): number {
 }
 
 function sentAt(copies: Facts["offsite"] | Facts["offsiteSsh"]): number | null {
-  return copies?.lastAttempt?.outcome === "done" ? moment(copies.lastAttempt.finishedAt) : null;
+  return moment(copies?.lastAttempt?.doneAt);
 }

@@ -1,10 +1,12 @@
 import { countingRuns, type LastRun, type LastRuns } from "../catalogue/last-run.ts";
 
-/** `atWork`: what is at work is not judged yet. */
+/** `atWork`: what may be at work. */
 export function judgeLastRuns(runs: LastRuns, atWork: { underLock: boolean; drill: boolean }): string[] {
   const { drill, moment: _, refresh: __, ...underLock } = countingRuns(runs);
-  const ended = Object.values(underLock).filter(run => !(run?.outcome === "running" && atWork.underLock));
-  return [...ended, atWork.drill ? null : drill].flatMap(judgeLastRun);
+  return [
+    ...Object.values(underLock).flatMap(run => judgeLastRun(run, atWork.underLock)),
+    ...judgeLastRun(drill, atWork.drill),
+  ];
 }
 
 export function judgeLeftovers(left: readonly string[]): string[] {
@@ -14,8 +16,13 @@ export function judgeLeftovers(left: readonly string[]): string[] {
   ];
 }
 
-export function judgeLastRun(run: LastRun | null): string[] {
+/** One that is at work is not judged yet. That the one before it failed still holds. */
+export function judgeLastRun(run: LastRun | null, atWork: boolean): string[] {
   if (run?.outcome === "failed") return [`The last ${run.operation} failed: ${run.message}`];
+  if (run?.outcome === "running" && atWork)
+    return run.message === null
+      ? []
+      : [`The last ${run.operation} failed: ${run.message} It is tried again at the moment.`];
   if (run?.outcome === "running")
     return [
       `The last ${run.operation}, of ${run.startedAt}, has not ended; if none is at work, it was killed.`,

@@ -30,8 +30,8 @@ export async function readRefreshStatus(
   if (refresh === null) return null;
   const { fromStack: from, source, schedule } = refresh;
   const running = last?.outcome === "running" && atWork;
-  if (!running)
-    problems.push(...judgeLastRun(last).map(sentence => `${sentence} To try it again: npx budgie refresh`));
+  const again = running ? "" : " To try it again: npx budgie refresh";
+  problems.push(...judgeLastRun(last, atWork).map(sentence => `${sentence}${again}`));
   await readConfiguredMask(refresh).catch((error: Error) =>
     problems.push(`The next refresh will fail: ${error.message} Mend it, then: npm run pulumi -- up`),
   );

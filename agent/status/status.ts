@@ -72,7 +72,7 @@ async function lookAtAll(settings: AgentSettings, now: Date): Promise<Status> {
   await under(filing, "backup", () => void warnings.push(...noteSizeDrop(all)));
   const drilling = await userOfPlace("drill");
   await under(filing, "proven", () => {
-    if (drilling === null) problems.push(...judgeLastRun(runs.drill));
+    problems.push(...judgeLastRun(runs.drill, drilling !== null));
   });
   const flawed = all.filter(entry => entry.flaw !== null);
   const slots = server?.slots ?? [];
@@ -110,7 +110,7 @@ async function lookAtAll(settings: AgentSettings, now: Date): Promise<Status> {
   );
   const drillingAt = await userOfPlace("drill-at");
   await under(filing, "point-in-time", () => {
-    if (settings.pointInTime && drillingAt === null) problems.push(...judgeLastRun(runs.moment));
+    if (settings.pointInTime) problems.push(...judgeLastRun(runs.moment, drillingAt !== null));
   });
   const pointInTime = await ask("point-in-time", () =>
     readPointInTimeStatus(settings, problems, warnings, now),

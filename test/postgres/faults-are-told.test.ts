@@ -1,25 +1,26 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { collectFromContainer } from "../../engine/run-in-container.ts";
 import { EXIT } from "../../shared/exit-codes.ts";
-import type { LineId } from "../../shared/status-lines.ts";
 import { startAgent, type TestAgent } from "../support/agent/agent.ts";
-import { BOARD_PORT, shownBy } from "../support/agent/board.ts";
+import { BOARD_PORT } from "../support/agent/board.ts";
+import { AGENT_ENVIRONMENT } from "../support/agent/environment.ts";
 import { writeSigned } from "../support/agent/manifest-key.ts";
 import { takeBackup } from "../support/agent/take-backup.ts";
 import { query } from "../support/database/query.ts";
 import { mountSmall, type TestFileSystem } from "../support/faults/file-system.ts";
+import { ALERTS_FILE, type Fault, tellEach, tellWebhook } from "../support/faults/told.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 import { startWebhook, type Webhook } from "../support/servers/webhook.ts";
-import { describeSlowly } from "../support/slow-lane.ts";
-import { until } from "../support/until.ts";
 
 let postgres: TestPostgres;
 let disk: TestFileSystem;
 let agent: TestAgent;
 let webhook: Webhook;
+let records: string;
 /** Whole, proven, and the only one. */
 let backup: string;
 
@@ -31,15 +32,14 @@ beforeAll(async () => {
   ]);
   await sql("CREATE TABLE entries AS SELECT generate_series(1, 100) AS id");
   await mkdir(here());
+  records = await mkdtemp(join(tmpdir(), "budgie-records-"));
   agent = await startAgent(postgres, {
     database: "budgie_dev",
     directory: here(),
-    environment: { BUDGIE_STATUS_PORT: BOARD_PORT, BUDGIE_ALERTS_FILE: "/root/alerts" },
+    binds: [`${records}:${AGENT_ENVIRONMENT.BUDGIE_RECORDS_DIR}`],
+    environment: { BUDGIE_STATUS_PORT: BOARD_PORT, BUDGIE_ALERTS_FILE: ALERTS_FILE },
   });
-  const { NetworkSettings: network } = await agent.container.inspect();
-  const alerts = { heartbeat: "", alerts: `http://${network.Networks.bridge?.Gateway}:${webhook.port}/hook` };
-  const kept = await agent.exec(["sh", "-c", `umask 077; echo '${JSON.stringify(alerts)}' > /root/alerts`]);
-  expect(kept.code, kept.stderr).toBe(0);
+  await tellWebhook(agent, webhook);
   backup = (await takeBackup(agent)).file;
   expect((await agent.run(["drill"])).code).toBe(EXIT.done);
 });
@@ -47,6 +47,7 @@ afterAll(async () => {
   await agent?.stop();
   await Promise.all([postgres?.stop(), webhook?.stop()]);
   await disk?.remove();
+  await rm(records, { recursive: true, force: true });
 });
 
 const AHEAD = `budgie_${new Date().getFullYear() + 1}1231_020000.sql`;
@@ -73,15 +74,6 @@ async function flipOneByte(): Promise<void> {
   const content = await readFile(here(backup));
   content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 1;
   await writeFile(here(backup), content);
-}
-
-interface Fault {
-  fault: string;
-  bring: () => Promise<unknown>;
-  /** The status line that turns red, and what it says. */
-  line: LineId;
-  says: RegExp;
-  undo: () => Promise<unknown>;
 }
 
 const FAULTS: Fault[] = [
@@ -183,77 +175,4 @@ const FAULTS: Fault[] = [
   },
 ];
 
-const shown = (path: string) => shownBy(agent, path);
-const status = async () =>
-  JSON.parse((await agent.run(["status", "--json"])).stdout) as {
-    fine: boolean;
-    lines: { id: LineId; level: string; problems: string[] }[];
-  };
-/** The agent looks every minute, and at its start. A fault must last for some minutes before somebody is called. */
-const lookNow = () => agent.container.restart({ t: 10 });
-async function callAtOnce(): Promise<void> {
-  const wrongSince = new Date(Date.now() - 600_000).toISOString();
-  const kept = JSON.stringify({ told: [], wrongSince, deliveries: {} });
-  const write = `umask 077; mkdir -p "$BUDGIE_RECORDS_DIR"; echo '${kept}' > "$BUDGIE_RECORDS_DIR/alerts"`;
-  const { code, stderr } = await agent.exec(["sh", "-c", write]);
-  expect(code, stderr).toBe(0);
-}
-const PATIENTLY = {
-  withinMs: 120_000,
-  everyMs: 500,
-  log: async () => JSON.stringify({ told: webhook.taken, now: await status() }, null, 1),
-};
-const shows = (path: string, what: RegExp) =>
-  until(
-    `${path} shows ${what}`,
-    () => shown(path),
-    ({ body }) => what.test(body),
-    PATIENTLY,
-  );
-const told = (kind: string) => webhook.taken.filter(body => (body as { kind: string }).kind === kind);
-
-describeSlowly.each(FAULTS)("when $fault", ({ bring, line, says, undo }) => {
-  let brought = false;
-  const over = async () => {
-    if (brought) await undo();
-    brought = false;
-  };
-  beforeAll(async () => {
-    webhook.taken.length = 0;
-    brought = true;
-    await bring();
-  });
-  afterAll(over);
-
-  it("the status, the probe, the metrics, the page and the alert tell it, and tell when it is over", async () => {
-    const now = await status();
-    const red = now.lines.find(({ id }) => id === line);
-    expect(red, JSON.stringify(now.lines, null, 1)).toMatchObject({ level: "FAIL" });
-    expect(red?.problems.join("\n")).toMatch(says);
-
-    await callAtOnce();
-    await lookNow();
-    await shows("/metrics", /^budgie_fine 0$/m);
-    await shows("/", says);
-    expect((await shown("/healthz")).status).toBe(503);
-    await until(
-      "the alert",
-      () => told("wrong"),
-      ({ length }) => length === 1,
-      PATIENTLY,
-    );
-    expect(JSON.stringify(told("wrong"))).toMatch(says);
-
-    await over();
-    await shows("/metrics", /^budgie_fine 1$/m);
-    expect((await shown("/healthz")).status).toBe(200);
-    await until(
-      "that it is over",
-      () => told("right"),
-      ({ length }) => length === 1,
-      PATIENTLY,
-    );
-    expect((await status()).fine).toBe(true);
-    expect(webhook.taken).toHaveLength(2);
-  }, 300_000);
-});
+tellEach(FAULTS, () => ({ agent, webhook, records }));

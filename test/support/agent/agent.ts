@@ -101,6 +101,8 @@ export async function startAgent(
     /** How much a throw-away server may use; unlimited when left out. */
     throwawayBytes?: number;
     store?: AgentStore;
+    /** Whether it serves although it has a store. It then sends by itself. */
+    serves?: true;
     /** What the stack signs with. Another stack needs another key. */
     manifestKey?: string;
     /** `BUDGIE_…`, as the stack sets them. */
@@ -126,7 +128,7 @@ export async function startAgent(
   const container = await docker.createContainer({
     Image: image,
     // An agent that sends by itself would interfere with what a test sends. `killed(["serve"], …)` lets one do so.
-    ...(options.store ? { Cmd: ["sleep", "infinity"] } : {}),
+    ...(options.store && !options.serves ? { Cmd: ["sleep", "infinity"] } : {}),
     Labels: { "budgie.test": "true", ...options.labels },
     Env: Object.entries({
       ...AGENT_ENVIRONMENT,

@@ -121,9 +121,13 @@ export function status(differs: Partial<Status> = {}): Status {
       kind: "local",
       store: "http://budgie-object-store:9000/budgie-backups",
       missing: 0,
-      lastAttempt: done("serve", 5),
+      lastAttempt: { ...done("serve", 5), doneAt: ago(5) },
     },
-    offsiteSsh: { target: "ssh://budgie@nas/volume1/budgie", missing: 0, lastAttempt: done("serve", 5) },
+    offsiteSsh: {
+      target: "ssh://budgie@nas/volume1/budgie",
+      missing: 0,
+      lastAttempt: { ...done("serve", 5), doneAt: ago(5) },
+    },
     ...differs,
   };
 }

@@ -122,7 +122,7 @@ describe("the status", () => {
       outcome: "running" as const,
       message: null,
     };
-    expect(judgeLastRun(run).join()).toContain("has not ended");
+    expect(judgeLastRun(run, false).join()).toContain("has not ended");
   });
 });
 

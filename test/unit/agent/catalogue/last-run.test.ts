@@ -73,6 +73,20 @@ describe("how the last operation of each kind ended", () => {
     expect(countingRuns(runs).restore).toBe(started);
   });
 
+  it("is not over while it is tried again, nor by a try that was killed", async () => {
+    await run("backup", fail);
+    const begin = () => void recordRun(settings, "backup", "backup", () => new Promise(() => undefined));
+    for (const _kill of [1, 2]) {
+      begin();
+      await expect.poll(async () => (await readLastRuns(settings)).backup?.outcome).toBe("running");
+      expect(await told({ underLock: true, drill: false })).toEqual([
+        "The last backup failed: unexpected: no It is tried again at the moment.",
+      ]);
+    }
+    await run("backup", go);
+    expect(await told()).toEqual([]);
+  });
+
   it("is read from the one record of older agents, until that kind has one of its own", async () => {
     const older = {
       operation: "backup",

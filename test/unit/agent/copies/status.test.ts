@@ -14,6 +14,7 @@ const attempt = (change: Partial<Attempt>): Attempt => ({
   finishedAt: NOW.toISOString(),
   outcome: "done",
   message: null,
+  doneAt: null,
   ...change,
 });
 
@@ -29,6 +30,13 @@ describe("the copies are judged", () => {
       "1 backup is not in the store: It is down.",
     ]);
     expect(judgeCopies("the store", [], failed, NOW)).toEqual(["The copies in the store: It is down."]);
+  });
+
+  it("still wrong while it is tried again, so that nobody is told every five minutes that all is well", () => {
+    const again = attempt({ outcome: "running", finishedAt: null, message: "It is down." });
+    expect(judgeCopies("the store", [missing("new.sql", 1)], again, NOW)).toEqual([
+      "1 backup is not in the store: It is down.",
+    ]);
   });
 
   it("wrong when one is missing for more than an hour, whatever was said of it", () => {
