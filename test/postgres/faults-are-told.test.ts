@@ -76,6 +76,13 @@ async function flipOneByte(): Promise<void> {
   await writeFile(here(backup), content);
 }
 
+/** Makes the backup so many hours older than it is now. This agent has no schedule. */
+async function dateBack(hours: number): Promise<void> {
+  const at = new Date(Date.now() - hours * 3_600_000).toISOString();
+  const record = JSON.parse(await readFile(manifest(), "utf8"));
+  await writeSigned(manifest(), { ...record, startedAt: at, finishedAt: at });
+}
+
 const FAULTS: Fault[] = [
   {
     fault: "the database hangs",
@@ -154,6 +161,13 @@ const FAULTS: Fault[] = [
       await flipOneByte();
       expect((await agent.run(["drill", backup])).code).toBe(EXIT.done);
     },
+  },
+  {
+    fault: "the schedule is disabled, and nobody took a backup for a day",
+    bring: () => dateBack(27),
+    line: "backup",
+    says: /The newest backup is 27 hours old/,
+    undo: () => dateBack(0),
   },
   {
     fault: "the clock was wrong: a backup is from the future",
