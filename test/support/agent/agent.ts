@@ -8,6 +8,8 @@ import Docker from "dockerode";
 import { build } from "esbuild";
 import { AGENT_FILES } from "../../../components/images/agent-files.ts";
 import { collectFromContainer, runInContainer } from "../../../engine/run-in-container.ts";
+import { DEFAULT_DATABASE_IMAGE } from "../../../shared/database-image.ts";
+import { TEST_IMAGE } from "../servers/major.ts";
 import type { TestPostgres } from "../servers/postgres.ts";
 import { AGENT_ENVIRONMENT } from "./environment.ts";
 import { TEST_KEY } from "./manifest-key.ts";
@@ -337,6 +339,8 @@ async function buildImageNow(docker: Docker): Promise<string> {
       logLevel: "error",
     });
     for (const file of AGENT_FILES) await copyFile(file, join(context, basename(file)));
+    const dockerfile = await readFile("agent/Dockerfile", "utf8");
+    await writeFile(join(context, "Dockerfile"), dockerfile.replace(DEFAULT_DATABASE_IMAGE, TEST_IMAGE));
     const files = ["agent.cjs", ...AGENT_FILES.map(file => basename(file))];
     const content = createHash("sha256");
     for (const file of files) content.update(await readFile(join(context, file)));

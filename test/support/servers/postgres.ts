@@ -6,6 +6,7 @@ import pg from "pg";
 import { containerLog } from "../../../engine/container-log.ts";
 import { until } from "../until.ts";
 import { freePort } from "./free-port.ts";
+import { TEST_IMAGE, TEST_VARIABLES } from "./major.ts";
 
 const READY_WITHIN_MS = 60_000;
 const REMOVER = fileURLToPath(new URL("./remove-container-when-parent-ends.mjs", import.meta.url));
@@ -30,7 +31,7 @@ export interface TestPostgres {
 /**
  * Runs a throw-away PostgreSQL server on a free port of 127.0.0.1 and waits until it answers a query.
  * The container may be stopped, paused, killed and started again: its data stays until `stop()`, or until this process ends.
- * @param options.image defaults to `postgres:16-alpine`
+ * @param options.image defaults to what major.ts says
  * @param options.labels by which the operator's commands find it
  * @param options.env added to, or replacing, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB
  */
@@ -47,8 +48,8 @@ export async function startPostgres(
   const host = "127.0.0.1";
   const port = await freePort();
   const container = await docker.createContainer({
-    Image: options.image ?? "postgres:16-alpine",
-    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Image: options.image ?? TEST_IMAGE,
+    Env: [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...TEST_VARIABLES],
     Labels: { "budgie.test": "true", ...options.labels },
     ExposedPorts: { "5432/tcp": {} },
     // As much shared memory as the stack gives its own: an engine's default is too little to vacuum or index a large table.
