@@ -4,6 +4,8 @@ export interface StrangerDatabase {
   name: string;
   /** Run by a superuser with plain settings, in a database named budgie_dev. No other script uses the same names. */
   sql: string;
+  /** The first major version of PostgreSQL that knows it, where that is not the oldest that the stack runs. */
+  from?: 17 | 18;
   /** Why it needs a database to itself. */
   apart?: string;
   /** The options of CREATE DATABASE, if any are needed. Scripts with the same options share a database. */

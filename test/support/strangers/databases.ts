@@ -1,6 +1,8 @@
+import { TEST_MAJOR } from "../servers/major.ts";
 import { COLUMN_ORDERS } from "./column-orders.ts";
 import { COMMAND_TEXT } from "./command-text.ts";
 import type { StrangerDatabase } from "./database.ts";
+import { NEWER } from "./newer.ts";
 import { PHYSICAL_ORDERS } from "./physical-orders.ts";
 import { REWRITTEN_TEXT } from "./rewritten-text.ts";
 import { SETTINGS } from "./settings.ts";
@@ -14,6 +16,7 @@ export const STRANGER_DATABASES: Record<string, readonly StrangerDatabase[]> = {
   "text that looks like commands": COMMAND_TEXT,
   "encodings and settings": SETTINGS,
   "further shapes": SHAPES,
+  "what newer versions of PostgreSQL can do": NEWER,
 };
 
 /** Scripts that share one database. */
@@ -30,7 +33,7 @@ export interface StrangerGroup {
 export function strangerGroups(oneEach: boolean): StrangerGroup[] {
   return Object.entries(STRANGER_DATABASES).flatMap(([kind, all]) => {
     const shared = new Map<string, StrangerDatabase[]>();
-    for (const one of all) {
+    for (const one of all.filter(({ from = 0 }) => from <= Number(TEST_MAJOR))) {
       const key = oneEach || one.apart ? one.name : (one.database ?? "");
       shared.set(key, [...(shared.get(key) ?? []), one]);
     }
