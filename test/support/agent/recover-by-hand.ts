@@ -4,6 +4,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import { execa } from "execa";
 import { collectFromContainer } from "../../../engine/run-in-container.ts";
+import { TEST_IMAGE } from "../servers/major.ts";
 import type { TestPostgres } from "../servers/postgres.ts";
 
 /** The commands of docs/point-in-time.md for someone who has a chain and nothing of this project. */
@@ -36,7 +37,7 @@ export async function recoverByHand(
   const copy = await mkdtemp(join(tmpdir(), "budgie-test-by-hand-"));
   await cp(chain, copy, { recursive: true });
   const container = await new Docker().createContainer({
-    Image: "postgres:16-alpine",
+    Image: TEST_IMAGE,
     Entrypoint: ["sleep", "600"],
     User: "postgres",
     WorkingDir: "/chain",
