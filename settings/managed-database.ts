@@ -33,6 +33,8 @@ export interface ManagedSettings {
   securityGroups: readonly string[];
   /** PEM; the authorities that the server's certificate must come from. */
   rootCertificates: string;
+  /** Where they are, as the operator wrote it. */
+  certificatesFile: string;
 }
 
 const DEFAULT_GIGABYTES = 20;
@@ -198,6 +200,7 @@ export function toManaged(values: ManagedValues & Pick<OtherValues, "region">): 
     subnets: values.databaseSubnets ?? [],
     securityGroups: values.databaseSecurityGroups ?? [],
     rootCertificates: readCertificates(databaseCertificates),
+    certificatesFile: databaseCertificates,
   };
 }
 

@@ -31,7 +31,7 @@ export async function roomForDump(
   signal.addEventListener("abort", giveUp);
   try {
     const limits = await liveMemory(settings, session);
-    const rows = await costlyRows(session, rightsOf(settings));
+    const rows = await costlyRows(session, rightsOf(settings) === "superuser");
     const connections = planDump(limits, rows, format === "dir.tar" ? wantedConnections() : 1);
     return { connections, costliestRow: costliest(rows) };
   } catch (error) {

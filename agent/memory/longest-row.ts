@@ -1,5 +1,4 @@
 import pg from "pg";
-import type { SessionRights } from "../server/session-settings.ts";
 import { CONVERTED, COSTS, MATTERS, type RowNeed, requireWritable, type ValueKind } from "./need.ts";
 
 const { escapeIdentifier } = pg;
@@ -40,7 +39,7 @@ interface Column {
  */
 export async function costlyRows(
   session: pg.Client,
-  rights: SessionRights = "superuser",
+  asSuperuser = true,
 ): Promise<RowNeed[]> {
   await session.query("BEGIN READ WRITE");
   try {
@@ -48,7 +47,7 @@ export async function costlyRows(
       SET LOCAL lock_timeout = '${LOCK_WAIT}';
       SET LOCAL statement_timeout = 0;
       SET LOCAL max_parallel_workers_per_gather = 0`);
-    if (rights === "superuser")
+    if (asSuperuser)
       await session.query(`
         SET LOCAL session_replication_role = replica; -- no event trigger of the operator's hears of the function
         CREATE FUNCTION pg_temp.budgie_length("any") RETURNS integer LANGUAGE internal STRICT AS 'byteaoctetlen'`);
@@ -56,8 +55,8 @@ export async function costlyRows(
     const needs: RowNeed[] = [];
     for (const table of await largeTables(session)) {
       // What is kept beside the rows is a superuser's to look at.
-      if (rights === "superuser" && !(await hasLongValues(session, table))) continue;
-      const need = await costliestRow(session, table, converted, rights);
+      if (asSuperuser && !(await hasLongValues(session, table))) continue;
+      const need = await costliestRow(session, table, converted, asSuperuser);
       if (Math.max(need.dumping, need.loading) >= MATTERS) needs.push(need);
     }
     return needs;
@@ -114,9 +113,9 @@ const KIND = `CASE
 const IS_TEXT = "t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype)";
 
 /** Of the column's value. */
-function lengthOf({ name, isText }: Column, rights: SessionRights): string {
+function lengthOf({ name, isText }: Column, asSuperuser: boolean): string {
   const value = escapeIdentifier(name);
-  if (rights === "superuser") return `pg_temp.budgie_length(${value})`;
+  if (asSuperuser) return `pg_temp.budgie_length(${value})`;
   if (isText) return `octet_length(${value})`;
   return `CASE WHEN pg_column_compression(${value}) IS NULL THEN pg_column_size(${value}) ELSE octet_length(${value}::text) END`;
 }
@@ -139,11 +138,11 @@ async function costliestRow(
   session: pg.Client,
   { name, columns }: LargeTable,
   converted: number,
-  rights: SessionRights,
+  asSuperuser: boolean,
 ): Promise<RowNeed> {
   const most = (cost: keyof (typeof COSTS)[ValueKind]) => {
     const values = columns.map(
-      column => `coalesce((${lengthOf(column, rights)})::bigint * ${COSTS[column.kind][cost]}, 0)`,
+      column => `coalesce((${lengthOf(column, asSuperuser)})::bigint * ${COSTS[column.kind][cost]}, 0)`,
     );
     return `max(${values.join(" + ")}) AS "${cost}"`;
   };

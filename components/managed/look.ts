@@ -55,36 +55,34 @@ export async function lookAtManaged(
   }
 }
 
-/** Of the data alone; the other parts hold nothing. */
+/** Of the data alone; the other parts hold nothing. Undefined where there is none: some answer with an empty list, others with an error. */
 async function tagsOf(
   client: RDSClient,
   kind: ManagedSettings["kind"],
   part: ManagedPart,
   name: string,
-): Promise<Record<string, string>> {
-  switch (part) {
-    case "subnets":
-      await client.send(new DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: name }));
-      return {};
-    case "parameters":
-      if (kind === "rds")
-        await client.send(new DescribeDBParameterGroupsCommand({ DBParameterGroupName: name }));
-      else
-        await client.send(new DescribeDBClusterParameterGroupsCommand({ DBClusterParameterGroupName: name }));
-      return {};
-    case "data": {
-      if (kind === "aurora") {
-        const { DBClusters: [found] = [] } = await client.send(
-          new DescribeDBClustersCommand({ DBClusterIdentifier: name }),
-        );
-        return byName(found?.TagList);
-      }
-      const { DBInstances: [found] = [] } = await client.send(
-        new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }),
-      );
-      return byName(found?.TagList);
-    }
+): Promise<Record<string, string> | undefined> {
+  if (part === "subnets") {
+    const asked = client.send(new DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: name }));
+    return (await asked).DBSubnetGroups?.length ? {} : undefined;
   }
+  if (part === "parameters" && kind === "rds") {
+    const asked = client.send(new DescribeDBParameterGroupsCommand({ DBParameterGroupName: name }));
+    return (await asked).DBParameterGroups?.length ? {} : undefined;
+  }
+  if (part === "parameters") {
+    const DBClusterParameterGroupName = name;
+    const asked = client.send(new DescribeDBClusterParameterGroupsCommand({ DBClusterParameterGroupName }));
+    return (await asked).DBClusterParameterGroups?.length ? {} : undefined;
+  }
+  if (kind === "rds") {
+    const asked = client.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }));
+    const [found] = (await asked).DBInstances ?? [];
+    return found && byName(found.TagList);
+  }
+  const asked = client.send(new DescribeDBClustersCommand({ DBClusterIdentifier: name }));
+  const [found] = (await asked).DBClusters ?? [];
+  return found && byName(found.TagList);
 }
 
 function byName(tags: readonly Tag[] = []): Record<string, string> {

@@ -25,7 +25,7 @@ export function budgieCommand(namePrefix: string): string {
 
 export function databaseOutput({ settings, db }: Deployed) {
   const { databaseName: name, databasePort } = settings;
-  if (!(db instanceof Database)) return managedOutput(name, db);
+  if (!(db instanceof Database)) return managedOutput(settings, db);
   return {
     name,
     container: db.container.name,
@@ -35,14 +35,15 @@ export function databaseOutput({ settings, db }: Deployed) {
 }
 
 /** `url` is what `npx budgie migrate --to` takes; it asks for the password. */
-function managedOutput(name: string, { connection, dataIn }: AnyDatabase) {
-  const { host, port, user, managed } = connection;
+function managedOutput({ databaseName: name, managed }: Settings, { connection, dataIn }: AnyDatabase) {
+  const { host, port, user } = connection;
+  const tls = `sslmode=verify-full&sslrootcert=${encodeURI(managed?.certificatesFile ?? "")}`;
   return {
     name,
     managed: managed?.kind,
     instance: dataIn,
     address: pulumi.interpolate`${host}:${port}`,
-    url: pulumi.interpolate`postgres://${user}@${host}:${port}/${name}?sslmode=verify-full`,
+    url: pulumi.interpolate`postgres://${user}@${host}:${port}/${name}?${tls}`,
   };
 }
 

@@ -77,7 +77,7 @@ export function otherDataProblem(
 ): string | undefined {
   const changes = changesOf(known, wanted);
   if (changes.length === 0) return undefined;
-  if (isOnlyVersion(known, wanted)) return otherVersion(known, wanted, stack);
+  if (isOnlyVersion(known, wanted)) return otherVersion({ data: known, urn }, wanted, stack);
   return [
     `The data of stack ${stack} would be left behind. Nothing was changed.`,
     ...changes.map(({ what }) => `  ${what}`),
@@ -97,13 +97,16 @@ export function isOnlyVersion(known: KnownData, wanted: KnownData): boolean {
   return known.volume === wanted.volume && known.databaseName === wanted.databaseName;
 }
 
-function otherVersion(known: KnownData, wanted: KnownData, stack: string): string {
+function otherVersion({ data: known, urn }: RememberedData, wanted: KnownData, stack: string): string {
   const older = Number(wanted.majorVersion) < Number(known.majorVersion);
   return [
     `The data of stack ${stack} would be left behind. Nothing was changed.`,
     ...changesOf(known, wanted).flatMap(({ what, back }) => [`  ${what}`, "Back to the data:", `  ${back}`]),
     ...(isManaged(known)
-      ? ["Amazon upgrades a database that it runs: docs/managed-database.md says in which order."]
+      ? [
+          "Amazon upgrades a database that it runs: docs/managed-database.md says in which order. Once it has, have the state forget the older version:",
+          `  npm run pulumi -- state delete '${urn}'`,
+        ]
       : older
         ? [
             `To go back to the data that PostgreSQL ${wanted.majorVersion} had before an upgrade; what there is now stays whole beside it:`,

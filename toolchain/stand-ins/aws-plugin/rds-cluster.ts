@@ -10,6 +10,7 @@ import type { Connection } from "./connection.ts";
 import { unless } from "./errors.ts";
 import type { Kind } from "./kind.ts";
 import { askedVersion, untilAvailable } from "./rds-available.ts";
+import { logsExported } from "./rds-logs.ts";
 import { changeTags, readTags, tagList } from "./rds-tags.ts";
 
 const GONE = ["DBClusterNotFoundFault", "DBClusterNotFound"];
@@ -97,6 +98,7 @@ export const cluster: Kind = {
         ...toChange(news),
         DBClusterIdentifier: id,
         ...(news.engineVersion === olds.engineVersion ? {} : { EngineVersion: news.engineVersion as string }),
+        ...logsExported(olds, news),
         ApplyImmediately: news.applyImmediately === true,
       }),
     );

@@ -10,6 +10,7 @@ import type { Connection } from "./connection.ts";
 import { unless } from "./errors.ts";
 import type { Kind } from "./kind.ts";
 import { askedVersion, untilAvailable } from "./rds-available.ts";
+import { logsExported } from "./rds-logs.ts";
 import { changeTags, readTags, tagList } from "./rds-tags.ts";
 
 const GONE = ["DBInstanceNotFoundFault", "DBInstanceNotFound"];
@@ -110,6 +111,7 @@ export const instance: Kind = {
         DBInstanceIdentifier: id,
         DBInstanceClass: news.instanceClass as string,
         ...(news.engineVersion === olds.engineVersion ? {} : { EngineVersion: news.engineVersion as string }),
+        ...logsExported(olds, news),
         ApplyImmediately: news.applyImmediately === true,
       }),
     );
