@@ -16,12 +16,8 @@ type Data = Pick<
 
 function wrongOf(data: { [Name in keyof Data]?: unknown }): string[] {
   return [
-    ...(data.storageEncrypted === true
-      ? []
-      : ["its storage is in plain text. Type: storageEncrypted: true"]),
-    ...(data.deletionProtection === true
-      ? []
-      : ["one call deletes it. Type: deletionProtection: true"]),
+    ...(data.storageEncrypted === true ? [] : ["its storage is in plain text. Type: storageEncrypted: true"]),
+    ...(data.deletionProtection === true ? [] : ["one call deletes it. Type: deletionProtection: true"]),
     ...(data.skipFinalSnapshot === true
       ? ["whoever deletes it leaves nothing. Type: skipFinalSnapshot: false"]
       : []),

@@ -27,7 +27,7 @@ import { refreshDatabase } from "./refresh.ts";
 import { type RejoinOptions, rejoin } from "./rejoin.ts";
 import { restoreDatabase } from "./restore-database.ts";
 import { checkForNagios, checkStatus, showStatus } from "./show-status.ts";
-import { containerOf, findStack, managedBy, type Stack } from "./stack-containers.ts";
+import { containerOf, findStack, managedBy, requireHere, type Stack } from "./stack-containers.ts";
 import { type UpgradeOptions, upgrade } from "./upgrade.ts";
 import { exportVolume } from "./volume-export.ts";
 import { importVolume } from "./volume-import.ts";
@@ -395,7 +395,9 @@ interface LogOptions {
 }
 
 async function showLogs(roles: Role[] | undefined, { follow, tail, json }: LogOptions): Promise<void> {
-  const { containers } = await stack();
+  const found = await stack();
+  requireHere(found, roles ?? []);
+  const { containers } = found;
   const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
   const options = { tail: Number(tail), timestamps: !json };
   const lines = (): Transform => (json ? new PassThrough() : readableLines());

@@ -135,6 +135,11 @@ export function rolesOf(stack: Stack): Role[] {
   return ROLES.filter(role => has[role] ?? true);
 }
 
+/** Throws a Stop where the database is meant and is Amazon's: nobody is to believe that it was started or stopped. */
+export function requireHere(stack: Stack, roles: readonly Role[]): void {
+  if (roles.includes("database") && managedBy(stack) !== undefined) containerOf(stack, "database", "present");
+}
+
 /** Throws a Stop when the stack has no such container, or when it must run and does not. */
 export function containerOf(
   stack: Stack,

@@ -41,6 +41,8 @@ const DEFAULT_GIGABYTES = 20;
 /** Amazon grows the storage in steps; it never shrinks it. */
 const GROWS_TO = 10;
 const LARGEST_GIGABYTES = 65_536;
+/** Amazon grows only what may become a tenth larger, and better a quarter. */
+const LARGEST_BEGINNING = 50_000;
 
 const words = (pattern: RegExp, least: number, most: number) =>
   optional(
@@ -68,8 +70,8 @@ export const managedDefinitions = {
     example: "db.m7g.large",
   },
   databaseStorageGigabytes: {
-    schema: optional(integer(DEFAULT_GIGABYTES, LARGEST_GIGABYTES), "0"),
-    allowed: `a whole number of gigabytes from ${DEFAULT_GIGABYTES} to ${LARGEST_GIGABYTES}, or 0`,
+    schema: optional(integer(DEFAULT_GIGABYTES, LARGEST_BEGINNING), "0"),
+    allowed: `a whole number of gigabytes from ${DEFAULT_GIGABYTES} to ${LARGEST_BEGINNING}, or 0`,
     example: "100",
   },
   databaseMultiAz: { schema: boolean, allowed: "true or false", example: "true" },

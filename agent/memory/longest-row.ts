@@ -37,10 +37,7 @@ interface Column {
  * is rolled back. Only a superuser may declare that. For another role, a value of another type that is compressed is read, and its
  * text is measured.
  */
-export async function costlyRows(
-  session: pg.Client,
-  asSuperuser = true,
-): Promise<RowNeed[]> {
+export async function costlyRows(session: pg.Client, asSuperuser = true): Promise<RowNeed[]> {
   await session.query("BEGIN READ WRITE");
   try {
     await session.query(`

@@ -124,8 +124,11 @@ it(`comes up over verified TLS alone, is backed up, shows no change${SLOW ? ", a
   await stack.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
   const status = await stack.budgie(["status"]);
   expect(status.code, status.all).toBe(0);
-  const stopped = await stack.budgie(["upgrade"]);
-  expect(stopped.all).toContain("is Amazon's (rds), so there is no container and no volume of it here");
+  for (const command of ["upgrade", "stop db", "restart db", "logs db"]) {
+    const refused = await stack.budgie(command.split(" "));
+    expect(refused.code, command).not.toBe(0);
+    expect(refused.all).toContain("is Amazon's (rds), so there is no container and no volume of it here");
+  }
 
   // What follows takes as long again.
   if (!SLOW) return;
@@ -141,34 +144,40 @@ it(`comes up over verified TLS alone, is backed up, shows no change${SLOW ? ", a
   await stack.requireNoChange();
 });
 
-itSlowly("Aurora: takes over a cluster with the stack's tags, and makes it as it should be", {
-  timeout: 900_000,
-}, async () => {
-  await stackOn("aurora");
-  const DBClusterIdentifier = `${stack.prefix}-db`;
-  const tags = { "budgie:project": "budgie", "budgie:stack": stack.name, "budgie:prefix": stack.prefix };
-  // Else nobody knows its address before it is there, and the certificate is for the address.
-  const { DBCluster: made } = await rds.send(
-    new CreateDBClusterCommand({
-      DBClusterIdentifier,
-      Engine: "aurora-postgresql",
-      EngineVersion: "16",
-      DatabaseName: DATABASE,
-      MasterUsername: "budgie_user",
-      MasterUserPassword: "not-the-stacks-password",
-      StorageEncrypted: true,
-      // The imitation never changes this of a cluster.
-      EnableCloudwatchLogsExports: ["postgresql"],
-      Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-    }),
-  );
-  const host = made?.Endpoint ?? "";
-  await startServer(host);
-  await up(host);
-  await stack.up();
-  await stack.requireNoChange();
-  const { DBClusters: [found] = [] } = await rds.send(new DescribeDBClustersCommand({ DBClusterIdentifier }));
-  expect(found).toMatchObject({ DeletionProtection: true, BackupRetentionPeriod: 7 });
-  expect(found?.DBClusterMembers).toHaveLength(2);
-  expect(await stack.sql("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).toBe("t");
-});
+itSlowly(
+  "Aurora: takes over a cluster with the stack's tags, and makes it as it should be",
+  {
+    timeout: 900_000,
+  },
+  async () => {
+    await stackOn("aurora");
+    const DBClusterIdentifier = `${stack.prefix}-db`;
+    const tags = { "budgie:project": "budgie", "budgie:stack": stack.name, "budgie:prefix": stack.prefix };
+    // Else nobody knows its address before it is there, and the certificate is for the address.
+    const { DBCluster: made } = await rds.send(
+      new CreateDBClusterCommand({
+        DBClusterIdentifier,
+        Engine: "aurora-postgresql",
+        EngineVersion: "16",
+        DatabaseName: DATABASE,
+        MasterUsername: "budgie_user",
+        MasterUserPassword: "not-the-stacks-password",
+        StorageEncrypted: true,
+        // The imitation never changes this of a cluster.
+        EnableCloudwatchLogsExports: ["postgresql"],
+        Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+      }),
+    );
+    const host = made?.Endpoint ?? "";
+    await startServer(host);
+    await up(host);
+    await stack.up();
+    await stack.requireNoChange();
+    const { DBClusters: [found] = [] } = await rds.send(
+      new DescribeDBClustersCommand({ DBClusterIdentifier }),
+    );
+    expect(found).toMatchObject({ DeletionProtection: true, BackupRetentionPeriod: 7 });
+    expect(found?.DBClusterMembers).toHaveLength(2);
+    expect(await stack.sql("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).toBe("t");
+  },
+);

@@ -49,7 +49,11 @@ describe("the backup agent beside a database that Amazon runs", () => {
     return stdout + stderr;
   };
   const newest = async () => {
-    const { stdout } = await agent.exec(["sh", "-c", "cd /backups && ls *.sql | grep -v globals | tail -n 1"]);
+    const { stdout } = await agent.exec([
+      "sh",
+      "-c",
+      "cd /backups && ls *.sql | grep -v globals | tail -n 1",
+    ]);
     return stdout.trim();
   };
   const rows = async () => (await asOwner("SELECT count(*)::int AS n FROM entries"))[0]?.n;
@@ -184,56 +188,61 @@ describe("the backup agent beside a database that Amazon runs", () => {
     await asOwner(`DROP SCHEMA ${schema} CASCADE`);
   });
 
-  itSlowly("is moved to from a container, and back, over verified TLS, with every row each time", async () => {
-    const old = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
-    const oldAddress = (await old.container.inspect()).NetworkSettings.Networks.bridge?.IPAddress ?? "";
-    const move = async (from: TestAgent, target: object) => {
-      const kept = await from.run(["keep-target"], Buffer.from(JSON.stringify({ port: 5432, ...target })));
-      const begun = Date.now();
-      const moved = await from.run(["migrate", "cut-over", "--target", kept.stdout.trim()]);
-      expect(moved.code, moved.stdout + moved.stderr).toBe(EXIT.done);
-      return (Date.now() - begun) / 1000;
-    };
-    const there = {
-      host: server.address,
-      user: "budgie_user",
-      password: server.asOwner.password,
-      database: "moved_here",
-      sslMode: "verify-full",
-      rootCertificate: await readFile(server.certificate, "utf8"),
-    };
-    const back = {
-      host: oldAddress,
-      user: old.user,
-      password: old.password,
-      database: "back_again",
-      sslMode: "disable",
-      rootCertificate: null,
-    };
-    await query(old, "budgie_dev", LEDGER);
-    const agents: TestAgent[] = [];
-    try {
-      agents.push(await startAgent(old, { database: "budgie_dev", stack: "old" }));
-      const seconds = await move(agents[0] as TestAgent, there);
-      const counts = "SELECT (SELECT count(*)::int FROM users) AS users, (SELECT count(*)::int FROM entries) AS entries";
-      expect(await asOwner(counts, "moved_here")).toEqual([{ users: 50, entries: 2000 }]);
-      await asOwner("INSERT INTO entries (user_id, amount) VALUES (7, 1)", "moved_here");
-      agents.push(
-        await startAgent(server.asOwner, {
-          database: "moved_here",
-          stack: "new",
-          environment: { BUDGIE_DATABASE_ROOTS_FILE: ROOTS },
-          binds: [`${server.certificate}:${ROOTS}:ro`],
-        }),
-      );
-      const secondsBack = await move(agents[1] as TestAgent, back);
-      expect(await query(old, "back_again", counts)).toEqual([{ users: 50, entries: 2001 }]);
-      process.stdout.write(`cut-over: ${seconds} s there, ${secondsBack} s back\n`);
-    } finally {
-      for (const each of agents) await each.stop();
-      await old.stop();
-    }
-  }, 240_000);
+  itSlowly(
+    "is moved to from a container, and back, over verified TLS, with every row each time",
+    async () => {
+      const old = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
+      const oldAddress = (await old.container.inspect()).NetworkSettings.Networks.bridge?.IPAddress ?? "";
+      const move = async (from: TestAgent, target: object) => {
+        const kept = await from.run(["keep-target"], Buffer.from(JSON.stringify({ port: 5432, ...target })));
+        const begun = Date.now();
+        const moved = await from.run(["migrate", "cut-over", "--target", kept.stdout.trim()]);
+        expect(moved.code, moved.stdout + moved.stderr).toBe(EXIT.done);
+        return (Date.now() - begun) / 1000;
+      };
+      const there = {
+        host: server.address,
+        user: "budgie_user",
+        password: server.asOwner.password,
+        database: "moved_here",
+        sslMode: "verify-full",
+        rootCertificate: await readFile(server.certificate, "utf8"),
+      };
+      const back = {
+        host: oldAddress,
+        user: old.user,
+        password: old.password,
+        database: "back_again",
+        sslMode: "disable",
+        rootCertificate: null,
+      };
+      await query(old, "budgie_dev", LEDGER);
+      const agents: TestAgent[] = [];
+      try {
+        agents.push(await startAgent(old, { database: "budgie_dev", stack: "old" }));
+        const seconds = await move(agents[0] as TestAgent, there);
+        const counts =
+          "SELECT (SELECT count(*)::int FROM users) AS users, (SELECT count(*)::int FROM entries) AS entries";
+        expect(await asOwner(counts, "moved_here")).toEqual([{ users: 50, entries: 2000 }]);
+        await asOwner("INSERT INTO entries (user_id, amount) VALUES (7, 1)", "moved_here");
+        agents.push(
+          await startAgent(server.asOwner, {
+            database: "moved_here",
+            stack: "new",
+            environment: { BUDGIE_DATABASE_ROOTS_FILE: ROOTS },
+            binds: [`${server.certificate}:${ROOTS}:ro`],
+          }),
+        );
+        const secondsBack = await move(agents[1] as TestAgent, back);
+        expect(await query(old, "back_again", counts)).toEqual([{ users: 50, entries: 2001 }]);
+        process.stdout.write(`cut-over: ${seconds} s there, ${secondsBack} s back\n`);
+      } finally {
+        for (const each of agents) await each.stop();
+        await old.stop();
+      }
+    },
+    240_000,
+  );
 
   it("says how things stand, and that they are well", async () => {
     await agent.clear();

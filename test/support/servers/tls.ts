@@ -16,7 +16,14 @@ export async function makeCertificate(
   const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
   await execa("openssl", [
     ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", `/CN=${name}`],
-    ...["-addext", `subjectAltName=IP:${address}${hostName ? `,DNS:${hostName}` : ""}`, "-keyout", key, "-out", certificate],
+    ...[
+      "-addext",
+      `subjectAltName=IP:${address}${hostName ? `,DNS:${hostName}` : ""}`,
+      "-keyout",
+      key,
+      "-out",
+      certificate,
+    ],
   ]);
   return { key, certificate };
 }

@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  CLUSTER,
+  CLUSTER_INSTANCE,
+  INSTANCE,
+  managedDatabaseIsKept,
+  managedDatabaseIsNotPublic,
+} from "../../../policy/managed-database.ts";
 import { GENERATED, type Registered, runProgram, withoutSecrets } from "../../support/stack/mocks.ts";
+import { violations } from "../../support/stack/policies.ts";
 import { one } from "../../support/stack/resources.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "budgie-certificates-"));
@@ -84,6 +92,17 @@ describe("a database of RDS", () => {
     expect(named).not.toContain("database-volume");
     expect(named).not.toContain("backup-gate-of-older-stacks");
   });
+});
+
+it.each([
+  ["rds", () => rds],
+  ["aurora", () => aurora],
+])("%s is as the policies want it", (_kind, resources) => {
+  const found = resources().filter(({ type }) => [INSTANCE, CLUSTER, CLUSTER_INSTANCE].includes(type));
+  expect(found.length).toBeGreaterThan(0);
+  for (const { type, inputs } of found)
+    for (const policy of [managedDatabaseIsKept, managedDatabaseIsNotPublic])
+      expect(violations(policy, type, inputs)).toEqual([]);
 });
 
 describe("a database of Aurora", () => {

@@ -57,12 +57,12 @@ describe("a database that Amazon runs", () => {
     const where = {
       databaseSubnets: "subnet-0123456789abcdef0  subnet-0fedcba9876543210",
       databaseSecurityGroups: "sg-0123456789abcdef0",
-      databaseStorageGigabytes: "60000",
+      databaseStorageGigabytes: "50000",
     };
     expect(settings({ ...RDS, ...where }).managed).toMatchObject({
       subnets: ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"],
       securityGroups: ["sg-0123456789abcdef0"],
-      storage: { gigabytes: 60_000, atMostGigabytes: 65_536 },
+      storage: { gigabytes: 50_000, atMostGigabytes: 65_536 },
     });
   });
 
@@ -70,6 +70,7 @@ describe("a database that Amazon runs", () => {
     ["database", "postgres"],
     ["databaseInstanceClass", "t4g.medium"],
     ["databaseStorageGigabytes", "19"],
+    ["databaseStorageGigabytes", "50001"],
     ["databaseSnapshotDays", "0"],
     ["databaseSubnets", "subnet-0123456789abcdef0"],
     ["databaseSubnets", "subnet-0123456789abcdef0 subnet-0123456789abcdef0"],

@@ -26,7 +26,13 @@ export const clusterInstance: Kind = {
     applyImmediately: { is: "flag", default: false, local: true },
     tags: { is: "tags" },
   },
-  unsupported: ["identifierPrefix", "dbParameterGroupName", "dbSubnetGroupName", "engineVersion", "promotionTier"],
+  unsupported: [
+    "identifierPrefix",
+    "dbParameterGroupName",
+    "dbSubnetGroupName",
+    "engineVersion",
+    "promotionTier",
+  ],
   named: { property: "identifier", lowerCase: true },
   outputs: ["arn", "endpoint", "port", "dbiResourceId"],
   create: async (at, inputs) => {

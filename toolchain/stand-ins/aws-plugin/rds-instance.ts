@@ -45,7 +45,12 @@ export const instance: Kind = {
     applyImmediately: { is: "flag", default: false, local: true },
     tags: { is: "tags" },
   },
-  unsupported: ["snapshotIdentifier", "replicateSourceDb", "restoreToPointInTime", "manageMasterUserPassword"],
+  unsupported: [
+    "snapshotIdentifier",
+    "replicateSourceDb",
+    "restoreToPointInTime",
+    "manageMasterUserPassword",
+  ],
   named: { property: "identifier", lowerCase: true },
   outputs: ["arn", "address", "endpoint", "port", "resourceId", "status"],
 
