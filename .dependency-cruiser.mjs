@@ -28,6 +28,7 @@ const ROOMS = {
     ["images", "steps"],
     ["containers"],
     ["offsite", "replicas"],
+    ["managed"],
     [ON_TOP],
     ["outputs", "prepare"],
     ["whole"],

@@ -20,6 +20,12 @@ import {
   text,
 } from "./settings/definition.ts";
 import {
+  type ManagedSettings,
+  managedDefinitions,
+  managedProblems,
+  toManaged,
+} from "./settings/managed-database.ts";
+import {
   type ObjectStoreSettings,
   offsiteDefinitions,
   type SshSettings,
@@ -78,6 +84,8 @@ export interface Settings {
   ssh: SshSettings | undefined;
   refresh: RefreshFrom | undefined;
   replicas: ReplicaSettings | undefined;
+  /** A database that Amazon runs; undefined where it is a container of the stack's own. */
+  managed: ManagedSettings | undefined;
 }
 
 /** Where the API's image comes from. */
@@ -198,6 +206,7 @@ const definitions = {
   ...offsiteDefinitions,
   ...refreshDefinitions,
   ...replicaDefinitions,
+  ...managedDefinitions,
 } satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof definitions;
@@ -268,6 +277,7 @@ export function judgeSettings(
     ...productionStoreProblems(values as Partial<Values>, configuration.stack),
     ...refreshProblems(values as Partial<Values>, configuration.stack),
     ...replicaProblems(values as Partial<Values>),
+    ...managedProblems(values as Partial<Values>),
     ...weakSecrets(values as Partial<Values>, definitions),
   );
   if (problems.length > 0) return { problems };
@@ -301,6 +311,7 @@ function toSettings(values: Values, stack: string): Settings {
     ssh: toSsh(values),
     refresh: toRefresh(values),
     replicas: toReplicas(values),
+    managed: toManaged(values),
   };
 }
 

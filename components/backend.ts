@@ -40,6 +40,7 @@ export interface BackendArgs {
 const PORT = 3001;
 const PASSWORD_FILE = "/run/secrets/db-password";
 const SESSION_SECRET_FILE = "/run/secrets/session-secret";
+const DATABASE_ROOTS_FILE = "/run/database-roots.pem";
 /** Requests under way may end; the database is asked for more. */
 const DESTROY_GRACE_SECONDS = 20;
 const MEMORY_MEGABYTES = 512;
@@ -135,9 +136,10 @@ function createContainer(
         "HOST=0.0.0.0",
         `PORT=${PORT}`,
         `FRONTEND_URL=${args.frontendUrl ?? url}`,
+        ...tlsVariables(database),
         ...secrets.envs,
       ],
-      uploads: secrets.uploads,
+      uploads: [...secrets.uploads, ...rootCertificates(database)],
       ports: [{ internal: PORT, external: http.port, ip: http.address }],
       // The image of backend/ starts as the user `node`.
       capabilities: capabilities(),
@@ -149,6 +151,24 @@ function createContainer(
     },
     containerOptions(place, "backend", parent, [database.ready, args.after]),
   );
+}
+
+/**
+ * By these libpq, and node-postgres where the API says nothing of TLS itself, connect over TLS alone, and to no server but one
+ * that shows a certificate for its own name from these authorities.
+ */
+function tlsVariables({ managed }: DatabaseConnection): string[] {
+  if (managed === undefined) return [];
+  return [
+    "PGSSLMODE=verify-full",
+    `PGSSLROOTCERT=${DATABASE_ROOTS_FILE}`,
+    `NODE_EXTRA_CA_CERTS=${DATABASE_ROOTS_FILE}`,
+  ];
+}
+
+function rootCertificates({ managed }: DatabaseConnection) {
+  if (managed === undefined) return [];
+  return [{ file: DATABASE_ROOTS_FILE, content: managed.rootCertificates, permissions: "0444" }];
 }
 
 /**

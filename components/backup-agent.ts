@@ -55,6 +55,7 @@ export interface BackupAgentArgs {
 }
 
 const PASSFILE = "/run/secrets/pgpass";
+const DATABASE_ROOTS_FILE = "/run/secrets/database-roots.pem";
 const MANIFEST_KEY_FILE = "/run/secrets/manifest-key";
 const S3_WRITER_FILE = "/run/secrets/s3-writer.json";
 const ALERTS_FILE = "/run/secrets/alerts.json";
@@ -84,7 +85,7 @@ export class BackupAgent extends pulumi.ComponentResource {
     this.databaseIdentity = step(
       `${name}-database-identity`,
       "database-identity",
-      { engine: args.place.engine.host, container: this.container.id, database: args.database.container },
+      { engine: args.place.engine.host, container: this.container.id, database: args.database.server },
       { parent: this },
     );
     const { ready = [], setUpFrom } = args.bucket ?? {};
@@ -159,6 +160,7 @@ function createContainer(
         [LABEL.backupDirShown]: args.backupPlace.shown,
         [LABEL.objectStore]: args.bucket?.kind ?? "none",
         // Only where there is none: another label means another container, and older stacks have this one.
+        ...(database.managed ? { [LABEL.managed]: database.managed.kind } : {}),
         ...(args.hasApi ? {} : { [LABEL.withoutApi]: "true" }),
       }),
       name: containerName(place.namePrefix, "backup-agent"),
@@ -173,6 +175,16 @@ function createContainer(
           content: manifestKey(`${name}-manifest-key`, place.stack, { parent }),
           permissions: "0400",
         },
+        // The programs that read it have a user of their own. It is no secret.
+        ...(database.managed
+          ? [
+              {
+                file: DATABASE_ROOTS_FILE,
+                content: database.managed.rootCertificates,
+                permissions: "0444",
+              },
+            ]
+          : []),
         ...(args.bucket
           ? [{ file: S3_WRITER_FILE, content: pulumi.jsonStringify(args.bucket.writer), permissions: "0400" }]
           : []),
@@ -265,7 +277,9 @@ function toldSettings(args: BackupAgentArgs): ToldSettings<pulumi.Input<string>>
     keep: policy.keep,
     pointInTime: policy.pointInTime,
     // Beyond it the database's container is killed, so the agent refuses what would need more. Some kernels limit nothing.
-    databaseMemoryMegabytes: place.dropped.includes("memory") ? null : args.databaseMemoryMegabytes,
+    databaseMemoryMegabytes:
+      place.dropped.includes("memory") || database.managed ? null : args.databaseMemoryMegabytes,
+    managed: database.managed ? { rootFile: DATABASE_ROOTS_FILE } : null,
     statusPort: args.statusPort ?? null,
     alertsFile: hasAlerts(args) ? ALERTS_FILE : null,
     offsite: bucket ? toldBucket(bucket, args.storeLacks) : null,

@@ -4,13 +4,13 @@ import { COMMANDS_RUN_HERE } from "../shared/project-folder.ts";
 import type { Backend } from "./backend.ts";
 import type { BackupAgent } from "./backup-agent.ts";
 import type { Place } from "./containers/place.ts";
-import type { Database } from "./database.ts";
+import type { AnyDatabase } from "./database.ts";
 import type { Program } from "./steps/interrupted-replacement.ts";
 import { programPlace } from "./steps/program-place.ts";
 
 export interface BackupGatesArgs {
   place: Place;
-  database: Database;
+  database: AnyDatabase;
   agent: BackupAgent;
   /** None where the program has an application of its own. */
   backend?: Backend | undefined;
@@ -46,7 +46,7 @@ export function gateOfOlderStacks(
 /**
  * What stands between Pulumi and the database: a resource whose deletion takes a backup, and fails when the backup fails.
  *
- * Its trigger is the database container's id, so the engine replaces it together with that container. The old container is
+ * Its trigger is the database container's id (of a managed database, Amazon's id of the server), so the engine replaces it together with that container. The old container is
  * deleted before the new one is made, and what depends on it by a replacing input is deleted before that. So the order of
  * any `up` that replaces the database, and of `destroy`, is: backup, then the database. A failing deletion ends the update
  * with the database untouched.
@@ -70,9 +70,10 @@ export class BackupGates extends pulumi.ComponentResource {
           engine: args.place.engine.host,
           namePrefix: args.place.namePrefix,
           stack: args.place.stack,
+          ...(args.database.connection.managed ? { managed: true } : {}),
           ...(COMMANDS_RUN_HERE ? {} : { program: programOf(name) }),
         }),
-        triggers: [args.database.container.id],
+        triggers: [args.database.connection.server],
         addPreviousOutputInEnv: false,
       },
       // The agent takes the backup and sends it to the bucket, so all of these must still be there; and a `destroy` that is

@@ -57,21 +57,31 @@ export interface DatabaseConnection {
   name: string;
   user: string;
   password: pulumi.Output<string>;
-  /** The container's id: another one may have another database in it. */
-  container: pulumi.Output<string>;
+  /** The server's own: its container's id, or Amazon's. Another one may have another database in it. */
+  server: pulumi.Output<string>;
   /** What to depend on: when it is there, the database answers and takes this password. */
   ready: pulumi.Resource;
+  /** Where the server is Amazon's; undefined for a container in the stack's own network. */
+  managed?: { kind: "rds" | "aurora"; rootCertificates: string } | undefined;
+}
+
+/** A stack's database, wherever its server runs. */
+export interface AnyDatabase {
+  readonly connection: DatabaseConnection;
+  /** What the data is in: the volume's name, or Amazon's for the database. */
+  readonly dataIn: pulumi.Output<string>;
 }
 
 const PORT = 5432;
 const INITIAL_PASSWORD_FILE = "/run/secrets/initial-password";
 
 /** PostgreSQL in a container, on a named volume that outlives the stack. */
-export class Database extends pulumi.ComponentResource {
+export class Database extends pulumi.ComponentResource implements AnyDatabase {
   readonly container: docker.Container;
   readonly volume: docker.Volume;
   readonly image: docker.RemoteImage;
   readonly connection: DatabaseConnection;
+  readonly dataIn: pulumi.Output<string>;
 
   constructor(name: string, args: DatabaseArgs, opts: pulumi.ComponentResourceOptions) {
     super("budgie:stack:Database", name, {}, opts);
@@ -79,6 +89,7 @@ export class Database extends pulumi.ComponentResource {
     const password = args.password ?? generatedSecret(`${name}-password`, { parent: this });
 
     this.volume = createVolume(name, place, this);
+    this.dataIn = this.volume.name;
     this.image = createImage(name, args, this);
     this.container = createContainer(name, args, { volume: this.volume, image: this.image }, this);
     const ready = step(
@@ -103,7 +114,7 @@ export class Database extends pulumi.ComponentResource {
       name: args.databaseName,
       user: DATABASE_USER,
       password,
-      container: this.container.id,
+      server: this.container.id,
       ready,
     };
     this.registerOutputs({ container: this.container.name, volume: this.volume.name });

@@ -16,12 +16,15 @@ import { noSecretsInEnvironment } from "./container-secrets.ts";
 import { databaseIsOnAVolume, volumesAreNotReplaced } from "./data-volume.ts";
 import { databaseIsNotPublic } from "./database-port.ts";
 import { imagesDoNotMove, imagesHaveATag } from "./image-names.ts";
+import { managedDatabaseIsKept, managedDatabaseIsNotPublic } from "./managed-database.ts";
 
 /** Everything that is checked, in the order of the documentation. */
 export const policies: Policies = [
   databaseIsOnAVolume,
   volumesAreNotReplaced,
   databaseIsNotPublic,
+  managedDatabaseIsKept,
+  managedDatabaseIsNotPublic,
   noSecretsInEnvironment,
   imagesHaveATag,
   imagesDoNotMove,

@@ -58,7 +58,7 @@ function partsOf({ db, agent, network, backend, first }: Declared, backupDirecto
     password,
     connectionUri: pulumi.interpolate`postgresql://${login}@${host}:${port}/${name}`,
     networkName: network.name,
-    volumeName: db.volume.name,
+    volumeName: db.dataIn,
     backupDirectory,
     firstBackup: first?.proven ?? "",
     url: backend?.url ?? "",

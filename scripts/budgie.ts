@@ -1,6 +1,7 @@
 import { PassThrough, type Readable, type Transform } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
+import type Docker from "dockerode";
 import { containerLog } from "../engine/container-log.ts";
 import { IN_OWN_PLACE_WHERE_CROWDED } from "../engine/psql-in-container.ts";
 import { runInContainer } from "../engine/run-in-container.ts";
@@ -26,7 +27,7 @@ import { refreshDatabase } from "./refresh.ts";
 import { type RejoinOptions, rejoin } from "./rejoin.ts";
 import { restoreDatabase } from "./restore-database.ts";
 import { checkForNagios, checkStatus, showStatus } from "./show-status.ts";
-import { containerOf, findStack } from "./stack-containers.ts";
+import { containerOf, findStack, managedBy, requireHere, type Stack } from "./stack-containers.ts";
 import { type UpgradeOptions, upgrade } from "./upgrade.ts";
 import { exportVolume } from "./volume-export.ts";
 import { importVolume } from "./volume-import.ts";
@@ -357,10 +358,23 @@ program
     throw new Stop(EXIT.usage, "There are three things to recover, and a command for each.", RECOVERIES);
   });
 
-async function psql(args: string[]): Promise<number> {
-  const { container } = containerOf(await stack(), "database");
+/** Where psql runs, and what a shell there does before it. The backup agent has all that it takes to reach a server of Amazon's. */
+function psqlIn(found: Stack): { container: Docker.Container; script: string } {
+  if (managedBy(found) !== undefined)
+    return {
+      container: containerOf(found, "backup-agent").container,
+      script: 'export PGSSLMODE=verify-full PGSSLROOTCERT="$BUDGIE_DATABASE_ROOTS_FILE"; ',
+    };
   const asStack = 'export PGUSER="$POSTGRES_USER" PGDATABASE="$POSTGRES_DB"; ';
-  const command = ["sh", "-c", `${asStack}${IN_OWN_PLACE_WHERE_CROWDED}exec psql "$@"`, "psql", ...args];
+  return {
+    container: containerOf(found, "database").container,
+    script: `${asStack}${IN_OWN_PLACE_WHERE_CROWDED}`,
+  };
+}
+
+async function psql(args: string[]): Promise<number> {
+  const { container, script } = psqlIn(await stack());
+  const command = ["sh", "-c", `${script}exec psql "$@"`, "psql", ...args];
   const terminal = Boolean(process.stdin.isTTY && process.stdout.isTTY);
   const run = () =>
     runInContainer(container, command, {
@@ -381,7 +395,9 @@ interface LogOptions {
 }
 
 async function showLogs(roles: Role[] | undefined, { follow, tail, json }: LogOptions): Promise<void> {
-  const { containers } = await stack();
+  const found = await stack();
+  requireHere(found, roles ?? []);
+  const { containers } = found;
   const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
   const options = { tail: Number(tail), timestamps: !json };
   const lines = (): Transform => (json ? new PassThrough() : readableLines());

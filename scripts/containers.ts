@@ -10,7 +10,7 @@ import { databaseLogin } from "./database-login.ts";
 import { requireOnlyServer } from "./only-server.ts";
 import { readableLine } from "./readable-log.ts";
 import { restartsInALoop } from "./restart-loop.ts";
-import { containerOf, rolesOf, type Stack, type StackContainer } from "./stack-containers.ts";
+import { containerOf, requireHere, rolesOf, type Stack, type StackContainer } from "./stack-containers.ts";
 
 const READY_WITHIN_MS = 120_000;
 /** The engine's answer for a container that is already as it is asked to be. */
@@ -22,6 +22,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 
 /** Starts what is stopped, the database first, and returns only when all of it serves. Throws a Stop otherwise. */
 export async function startContainers(stack: Stack, roles: readonly Role[] = rolesOf(stack)): Promise<void> {
+  requireHere(stack, roles);
   for (const role of rolesOf(stack).filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
     if (!target.running) {
@@ -37,6 +38,7 @@ export async function startContainers(stack: Stack, roles: readonly Role[] = rol
 
 /** Stops in the reverse order, each with time to end by itself. Deletes nothing. */
 export async function stopContainers(stack: Stack, roles: readonly Role[] = rolesOf(stack)): Promise<void> {
+  requireHere(stack, roles);
   for (const role of rolesOf(stack)
     .reverse()
     .filter(known => roles.includes(known))) {

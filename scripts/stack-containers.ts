@@ -113,13 +113,31 @@ export function hasApi({ containers }: Stack): boolean {
   return !containers.some(({ labels }) => labels[LABEL.withoutApi] === "true");
 }
 
-/** What this stack is made of: an object store of its own only where its backups go to one, an API where it was asked for. */
+/** Who runs the database where it is no container of the stack's own: `rds` or `aurora`. */
+export function managedBy({ containers }: Pick<Stack, "containers">): string | undefined {
+  return containers.map(({ labels }) => labels[LABEL.managed]).find(Boolean);
+}
+
+/**
+ * What this stack is made of: a database unless Amazon runs it, an object store of its own only where its backups go to one, an API where
+ * it was asked for.
+ */
 export function rolesOf(stack: Stack): Role[] {
   const { containers } = stack;
   const hasStore = containers.some(
     ({ role, labels }) => role === "object-store" || labels[LABEL.objectStore] === "local",
   );
-  return ROLES.filter(role => (role !== "object-store" || hasStore) && (role !== "backend" || hasApi(stack)));
+  const has: Partial<Record<Role, boolean>> = {
+    database: managedBy(stack) === undefined,
+    "object-store": hasStore,
+    backend: hasApi(stack),
+  };
+  return ROLES.filter(role => has[role] ?? true);
+}
+
+/** Throws a Stop where the database is meant and is Amazon's: nobody is to believe that it was started or stopped. */
+export function requireHere(stack: Stack, roles: readonly Role[]): void {
+  if (roles.includes("database") && managedBy(stack) !== undefined) containerOf(stack, "database", "present");
 }
 
 /** Throws a Stop when the stack has no such container, or when it must run and does not. */
@@ -129,6 +147,14 @@ export function containerOf(
   needs: "running" | "present" = "running",
 ): StackContainer {
   const found = stack.containers.find(container => container.role === role);
+  const managed = managedBy(stack);
+  if (!found && role === "database" && managed !== undefined) {
+    throw new Stop(
+      EXIT.usage,
+      `The database of stack ${stack.name} is Amazon's (${managed}), so there is no container and no volume of it here.`,
+      "What Amazon's console or `aws rds` does instead is in docs/managed-database.md; `npx budgie psql` works.",
+    );
+  }
   if (!found) {
     throw new Stop(
       EXIT.engineOrContainerMissing,

@@ -8,7 +8,7 @@ import { LABEL } from "../shared/labels.ts";
 import { databaseVolumeName, type Role } from "../shared/names.ts";
 import { type LineFacts, type LineId, type StatusLine, statusLine } from "../shared/status-lines.ts";
 import { otherServerProblems } from "./only-server.ts";
-import { containerOf, rolesOf, type Stack } from "./stack-containers.ts";
+import { containerOf, managedBy, rolesOf, type Stack } from "./stack-containers.ts";
 
 /** What the engine tells of a line, or has to add to what the agent tells of it. */
 export type Told = { id: LineId } & LineFacts;
@@ -29,7 +29,7 @@ export async function engineLines(stack: Stack): Promise<Told[]> {
   return [
     ...rolesOf(stack).map(role => containerLine(stack, role)),
     await withApi(stack),
-    await volumeLine(stack),
+    ...(managedBy(stack) === undefined ? [await volumeLine(stack)] : []),
   ];
 }
 

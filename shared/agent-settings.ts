@@ -28,6 +28,8 @@ export interface AgentSettings {
   keep: RetentionPolicy;
   /** Whether the server's WAL is received, so that every moment of the kept days can be gone back to. */
   pointInTime: boolean;
+  /** Where the server is Amazon's: a file with the authorities that its certificate must come from. null for the stack's own. */
+  managed: { rootFile: string } | null;
   /** What the database's container may use; null where nothing limits it. */
   databaseMemoryMegabytes: number | null;
   /** A file with the addresses of who is told; null where nobody is. */

@@ -14,6 +14,8 @@ export const LABEL = {
   objectStore: "budgie.object-store",
   /** Of the backup agent: that the stack has no API of its own. */
   withoutApi: "budgie.without-api",
+  /** Of the backup agent: who runs the database, where it is no container of the stack's own. */
+  managed: "budgie.managed",
   /** Which container it took the place of, when something else than the stack had removed that one or made it again. */
   inPlaceOf: "budgie.in-place-of",
   /** Of a replica: which one it is. It has no role, because it is on another machine than everything else. */

@@ -6,6 +6,7 @@ import { liveMemory } from "../memory/limits.ts";
 import { costlyRows } from "../memory/longest-row.ts";
 import { costliest, planDump, type RowNeed } from "../memory/need.ts";
 import { connect } from "../server/connection.ts";
+import { rightsOf } from "../server/managed.ts";
 import { wantedConnections } from "./write-directory.ts";
 
 export interface RoomForDump {
@@ -30,7 +31,7 @@ export async function roomForDump(
   signal.addEventListener("abort", giveUp);
   try {
     const limits = await liveMemory(settings, session);
-    const rows = await costlyRows(session);
+    const rows = await costlyRows(session, rightsOf(settings) === "superuser");
     const connections = planDump(limits, rows, format === "dir.tar" ? wantedConnections() : 1);
     return { connections, costliestRow: costliest(rows) };
   } catch (error) {

@@ -18,7 +18,14 @@ interface LargeTable {
   tableBytes: number;
   toastBytes: number;
   toastIndexBytes: number;
-  columns: { name: string; kind: ValueKind }[];
+  columns: Column[];
+}
+
+interface Column {
+  name: string;
+  kind: ValueKind;
+  /** Whether octet_length tells its length as PostgreSQL declares it. */
+  isText: boolean;
 }
 
 /**
@@ -27,22 +34,26 @@ interface LargeTable {
  *
  * No value is read. Its length stands in the row, and only tables that keep enough beside their rows (in TOAST) are looked through.
  * octet_length tells the length of text and bytea in that way. Here it is declared for every other type too, in a transaction that
- * is rolled back.
+ * is rolled back. Only a superuser may declare that. For another role, a value of another type that is compressed is read, and its
+ * text is measured.
  */
-export async function costlyRows(session: pg.Client): Promise<RowNeed[]> {
+export async function costlyRows(session: pg.Client, asSuperuser = true): Promise<RowNeed[]> {
   await session.query("BEGIN READ WRITE");
   try {
     await session.query(`
-      SET LOCAL session_replication_role = replica; -- no event trigger of the operator's hears of the function
       SET LOCAL lock_timeout = '${LOCK_WAIT}';
       SET LOCAL statement_timeout = 0;
-      SET LOCAL max_parallel_workers_per_gather = 0;
-      CREATE FUNCTION pg_temp.budgie_length("any") RETURNS integer LANGUAGE internal STRICT AS 'byteaoctetlen'`);
+      SET LOCAL max_parallel_workers_per_gather = 0`);
+    if (asSuperuser)
+      await session.query(`
+        SET LOCAL session_replication_role = replica; -- no event trigger of the operator's hears of the function
+        CREATE FUNCTION pg_temp.budgie_length("any") RETURNS integer LANGUAGE internal STRICT AS 'byteaoctetlen'`);
     const converted = (await isConverted(session)) ? CONVERTED : 1;
     const needs: RowNeed[] = [];
     for (const table of await largeTables(session)) {
-      if (!(await hasLongValues(session, table))) continue;
-      const need = await costliestRow(session, table, converted);
+      // What is kept beside the rows is a superuser's to look at.
+      if (asSuperuser && !(await hasLongValues(session, table))) continue;
+      const need = await costliestRow(session, table, converted, asSuperuser);
       if (Math.max(need.dumping, need.loading) >= MATTERS) needs.push(need);
     }
     return needs;
@@ -63,7 +74,7 @@ async function largeTables(session: pg.Client): Promise<LargeTable[]> {
     SELECT format('%I.%I', n.nspname, c.relname) AS name, c.reltoastrelid::regclass::text AS toast,
            pg_relation_size(c.oid) AS "tableBytes", pg_relation_size(c.reltoastrelid) AS "toastBytes",
            pg_indexes_size(c.reltoastrelid) AS "toastIndexBytes",
-           json_agg(json_build_object('name', a.attname, 'kind', ${KIND})) AS columns
+           json_agg(json_build_object('name', a.attname, 'kind', ${KIND}, 'isText', ${IS_TEXT})) AS columns
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -96,6 +107,16 @@ const KIND = `CASE
   WHEN b.typcategory IN ('A', 'C') THEN 'nested'
   ELSE 'other' END`;
 
+const IS_TEXT = "t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype)";
+
+/** Of the column's value. */
+function lengthOf({ name, isText }: Column, asSuperuser: boolean): string {
+  const value = escapeIdentifier(name);
+  if (asSuperuser) return `pg_temp.budgie_length(${value})`;
+  if (isText) return `octet_length(${value})`;
+  return `CASE WHEN pg_column_compression(${value}) IS NULL THEN pg_column_size(${value}) ELSE octet_length(${value}::text) END`;
+}
+
 /** Asks the index of TOAST, where that is smaller than the table: a long value has many pieces there. */
 async function hasLongValues(session: pg.Client, table: LargeTable): Promise<boolean> {
   if (table.tableBytes <= table.toastIndexBytes) return true;
@@ -114,11 +135,11 @@ async function costliestRow(
   session: pg.Client,
   { name, columns }: LargeTable,
   converted: number,
+  asSuperuser: boolean,
 ): Promise<RowNeed> {
   const most = (cost: keyof (typeof COSTS)[ValueKind]) => {
     const values = columns.map(
-      column =>
-        `coalesce(pg_temp.budgie_length(${escapeIdentifier(column.name)})::bigint * ${COSTS[column.kind][cost]}, 0)`,
+      column => `coalesce((${lengthOf(column, asSuperuser)})::bigint * ${COSTS[column.kind][cost]}, 0)`,
     );
     return `max(${values.join(" + ")}) AS "${cost}"`;
   };

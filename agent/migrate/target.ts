@@ -49,7 +49,7 @@ function reach(
   { host, port, user, database, password, sslMode }: PostgresTarget,
   how: { root: string | null; rootFile: string | null; rights: SessionRights },
 ): Reached {
-  return { ...settings, host, port, user, database, elsewhere: { password, sslMode, ...how } };
+  return { ...settings, host, port, user, database, managed: null, elsewhere: { password, sslMode, ...how } };
 }
 
 async function rightsThere(settings: Reached): Promise<SessionRights> {

@@ -22,6 +22,8 @@ export interface Copying {
   content: DumpContent;
   /** How the backup writes money; as the server does when not known. */
   lcMonetary: string | null;
+  /** Whether no event trigger of the live database hears of it; where not, there is none. */
+  asReplica: boolean;
   signal: AbortSignal;
 }
 
@@ -63,10 +65,10 @@ export async function copyTables(
  * As a replica's, so that no event trigger of the live database hears of the new tables: it could refuse them, or write to what is
  * there.
  */
-function clientFor({ client, content, lcMonetary }: Copying): RunAs {
+function clientFor({ client, content, lcMonetary, asReplica }: Copying): RunAs {
   return withOptions(client, {
     client_encoding: content.clientEncoding ?? "UTF8",
-    session_replication_role: "replica",
+    ...(asReplica ? { session_replication_role: "replica" } : {}),
     ...(lcMonetary === null ? {} : { lc_monetary: lcMonetary }),
   });
 }

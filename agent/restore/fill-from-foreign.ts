@@ -4,6 +4,7 @@ import type { Reporter } from "../base/reporter.ts";
 import { createRoles } from "../load/fitting-server.ts";
 import { type Brought, withForeignContent } from "../load/foreign-file.ts";
 import { readDatabaseTraits } from "../server/database-traits.ts";
+import { endSessionsIn } from "../server/end-sessions.ts";
 import { createLoader, dropLoader, giveToOwner } from "../server/loader-role.ts";
 import { createCandidate } from "./candidate.ts";
 import { compareCandidate, loadWhole, mayGoOnAtOnce, withCandidate } from "./load-candidate.ts";
@@ -59,9 +60,7 @@ export async function fillFromForeign(restoring: Restoring, filling: Filling): P
 /** From now on only superusers and the database's owner can connect, and nobody has done so before. */
 async function shutOut(session: pg.Client, candidate: string): Promise<void> {
   await session.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(candidate)} FROM PUBLIC`);
-  await session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [
-    candidate,
-  ]);
+  await endSessionsIn(session, [candidate]);
 }
 
 function sayOwners(missing: readonly string[], { user }: AgentSettings, report: Reporter): void {

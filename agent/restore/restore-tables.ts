@@ -98,9 +98,10 @@ async function copyOver(
     const schema = await freeSchemaName(session, momentOfSource(options, source));
     report.info(`Step 4/5: copying ${shapes.map(({ qualified }) => qualified).join(", ")} into ${schema}`);
     const lcMonetary = source.manifest?.lcMonetary ?? null;
+    const asReplica = await keepsFromTriggers(session, database);
     const rows = await withServerClient(settings, null, client =>
       copyTables(
-        { from: candidate, to: database, schema, client, content, lcMonetary, signal: lock.lost },
+        { from: candidate, to: database, schema, client, content, lcMonetary, asReplica, signal: lock.lost },
         shapes,
       ),
     );
@@ -119,6 +120,28 @@ async function copyOver(
     const drop = `DROP SCHEMA ${schema} CASCADE;`;
     return { source: source.name, database, schema, tables, drop, notCompared: compared.notCompared };
   });
+}
+
+/**
+ * Whether the new tables can be kept from the live database's event triggers. A superuser always can. Throws a Stop where there are
+ * any and the role cannot: on a server that Amazon runs, it depends on Amazon's rules.
+ */
+async function keepsFromTriggers(session: pg.Client, database: string): Promise<boolean> {
+  try {
+    await session.query("SET session_replication_role = replica");
+    await session.query("RESET session_replication_role");
+    return true;
+  } catch (error) {
+    const { rows } = await session.query<{ name: string }>(
+      "SELECT evtname::text AS name FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1",
+    );
+    if (rows.length === 0) return false;
+    const names = rows.map(({ name }) => name).join(", ");
+    throw refuse(
+      `${database} has event triggers (${names}), which would hear of the copied tables, and the role may not keep them from that: ${(error as Error).message}`,
+      "Switch them off meanwhile, as their owner: ALTER EVENT TRIGGER … DISABLE; then run the same command again.",
+    );
+  }
 }
 
 async function requireLive({ session }: Lock, { database }: AgentSettings): Promise<void> {

@@ -6,6 +6,7 @@ import { ignoreSignals } from "../base/interruption.ts";
 import { timestamp } from "../manifest/backup-name.ts";
 import { connectToMaintenance, databaseExists } from "../server/connection.ts";
 import type { Lock } from "../server/database-lock.ts";
+import { endSessionsIn, sessionsThatStay } from "../server/end-sessions.ts";
 
 const { escapeIdentifier } = pg;
 
@@ -45,6 +46,7 @@ async function swap(
       if ((error as { code?: string }).code !== OBJECT_IN_USE) throw error;
       lost.throwIfAborted();
       if (Date.now() > giveUpAt) {
+        await requireAllEndable(helper, live);
         throw new Stop(
           EXIT.failed,
           `Clients kept reconnecting to ${previous === null ? incoming : live} for ${PATIENCE_MS / 1000} seconds, so no database got another name; the old one serves on.`,
@@ -99,14 +101,23 @@ async function freePreviousName(session: pg.Client, live: string): Promise<strin
   }
 }
 
+/** Throws a Stop for a session that the role may not end: a superuser's, on a server that Amazon runs. */
+async function requireAllEndable(helper: pg.Client, live: string): Promise<void> {
+  const [session] = await sessionsThatStay(helper, live);
+  if (session === undefined) return;
+  throw new Stop(
+    EXIT.busy,
+    `${session.user} is connected to ${live} (pid ${session.pid}, ${session.application || "no name"}), and this role may not end a superuser's session. So no database got another name; the old one serves on.`,
+    "Have that session end, then run the same command again.",
+  );
+}
+
 /** Ends the databases' sessions again and again, until the returned function is called. */
 function keepEndingSessions(helper: pg.Client, databases: string[]): () => Promise<void> {
   let goOn = true;
   const ending = (async () => {
     while (goOn) {
-      await helper.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY($1)", [
-        databases,
-      ]);
+      await endSessionsIn(helper, databases);
       await delay(50);
     }
   })();

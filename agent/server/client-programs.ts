@@ -1,5 +1,6 @@
 import type { RunAs } from "../base/child-process.ts";
 import { programTls, type Reached } from "./elsewhere.ts";
+import { managedProgramTls, rightsOf } from "./managed.ts";
 import { ownPlaceEnvironment } from "./own-place.ts";
 import { withPassfile } from "./passfile.ts";
 import { type SessionRights, sessionOptions } from "./session-settings.ts";
@@ -39,12 +40,12 @@ export function withServerClient<T>(
         ...environment(),
         // Another role may not replicate, and so has no such place.
         ...(login || elsewhere ? {} : await ownPlaceEnvironment()),
-        ...(elsewhere ? programTls(elsewhere) : {}),
+        ...(elsewhere ? programTls(elsewhere) : managedProgramTls(settings)),
         PGHOST: host,
         PGPORT: String(port),
         PGUSER: login?.user ?? user,
         PGPASSFILE: passfile,
-        PGOPTIONS: sessionOptions(login?.rights ?? elsewhere?.rights),
+        PGOPTIONS: sessionOptions(login?.rights ?? rightsOf(settings)),
       },
     }),
   );

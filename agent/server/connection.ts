@@ -5,6 +5,7 @@ import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { OWN_PLACE } from "../../shared/own-connection.ts";
 import { lostSecretFile } from "../base/secret-files.ts";
 import { clientTls, type Reached, unreachableElsewhere } from "./elsewhere.ts";
+import { managedTls, rightsOf } from "./managed.ts";
 import { isTooMany, noteCrowd, withValuesInText } from "./own-place.ts";
 import { sessionOptions } from "./session-settings.ts";
 import { unreachableDatabase } from "./why-unreachable.ts";
@@ -98,11 +99,11 @@ async function open(
     user: settings.user,
     database,
     password: settings.elsewhere?.password ?? (() => passwordFromFile(settings, database)),
-    ...(settings.elsewhere ? { ssl: clientTls(settings.elsewhere) } : {}),
+    ...(settings.elsewhere ? { ssl: clientTls(settings.elsewhere) } : await managedTls(settings)),
     application_name: applicationName,
     connectionTimeoutMillis: 15_000,
     keepAlive: true,
-    options: sessionOptions(settings.elsewhere?.rights, KEEPALIVES),
+    options: sessionOptions(rightsOf(settings), KEEPALIVES),
     ...place,
   });
   let encoding = "";

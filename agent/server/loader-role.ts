@@ -20,6 +20,15 @@ export async function createLoader(session: pg.Client): Promise<Login> {
   await session.query(
     `CREATE ROLE ${LOADER} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '${scramVerifier(password)}'`,
   );
+  // A superuser may give anything to anybody. Another role must be a member to make the loader's database and to take it over, and may
+  // be one, because it has made the loader. The loader gets no right by that.
+  await session.query(
+    `DO $do$ BEGIN
+       IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+         EXECUTE format('GRANT ${LOADER} TO %I WITH INHERIT TRUE, SET TRUE', current_user);
+       END IF;
+     END $do$`,
+  );
   return { user: LOADER, password, rights: "ordinary" };
 }
 

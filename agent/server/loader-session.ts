@@ -1,6 +1,7 @@
 import pg from "pg";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import type { Login } from "./client-programs.ts";
+import { managedTls } from "./managed.ts";
 import { sessionOptions } from "./session-settings.ts";
 
 /** Names without a schema mean what they mean to the database's own programs. */
@@ -10,13 +11,15 @@ const FOR_PEOPLE = { search_path: "public" };
  * Runs `work` with a session that has no right but those of `login`. Ends the session when `signal` aborts, and with it what it is doing.
  */
 export async function withLoaderSession<T>(
-  { host, port }: AgentSettings,
+  settings: AgentSettings,
   database: string,
   { user, password, rights }: Login,
   signal: AbortSignal,
   work: (session: pg.Client) => Promise<T>,
 ): Promise<T> {
+  const { host, port } = settings;
   const session = new pg.Client({
+    ...(await managedTls(settings)),
     host,
     port,
     user,

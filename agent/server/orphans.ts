@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type pg from "pg";
 import { NOBODY } from "./client-programs.ts";
+import { endSessionsOf } from "./end-sessions.ts";
 import { endAll, type ProcessEntry, readProcesses } from "./processes.ts";
 
 /** The name that tells the agent's dumps from others in the server's list of sessions. */
@@ -16,9 +17,7 @@ const AGENT = "agent.cjs";
  */
 export async function endOrphans(session: pg.Client): Promise<void> {
   if ((await orphansAtWork()).length > 0) await endAll(orphans, "SIGKILL");
-  await session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [
-    DUMP_SESSION,
-  ]);
+  await endSessionsOf(session, DUMP_SESSION);
 }
 
 /** The programs' names. */

@@ -1,5 +1,6 @@
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
+import { unreachableManaged } from "./managed.ts";
 
 /** What a failed connection says of itself. The codes are PostgreSQL's; node's own are words. */
 interface Refused {
@@ -9,11 +10,12 @@ interface Refused {
 
 /** Says why the server could not be reached, and what helps in that very case. */
 export function unreachableDatabase(
-  { host, port, user }: Pick<AgentSettings, "host" | "port" | "user">,
+  { host, port, user, managed }: Pick<AgentSettings, "host" | "port" | "user" | "managed">,
   database: string,
   error: unknown,
 ): Stop {
   const refused = innermost(error);
+  if (managed) return unreachableManaged({ host, port, user }, database, refused);
   const said = refused.message.replace(/\.$/, "");
   const { why, next } = explain(refused, user, database);
   return new Stop(

@@ -99,7 +99,7 @@ export async function runThrowawayServer<T>(
     await answers(directory, plan.readyWithinMs, end.signal);
     return await work({
       directory,
-      settings: { ...settings, host: directory, port: 5432, user: plan.superuser },
+      settings: { ...settings, host: directory, port: 5432, user: plan.superuser, managed: null },
       client: {
         ...place.postgres,
         env: {

@@ -3,7 +3,7 @@ import type { Settings } from "../../settings.ts";
 import type { Backend } from "../backend.ts";
 import type { BackupAgent } from "../backup-agent.ts";
 import type { BackupPlace } from "../containers/backup-place.ts";
-import type { Database } from "../database.ts";
+import { type AnyDatabase, Database } from "../database.ts";
 import type { OffsiteStore } from "../offsite/store.ts";
 import { stackReadme } from "./readme.ts";
 import { scheduleInWords } from "./schedule-words.ts";
@@ -12,7 +12,7 @@ import { scheduleInWords } from "./schedule-words.ts";
 export interface Deployed {
   settings: Settings;
   backupPlace: BackupPlace;
-  db: Database;
+  db: AnyDatabase;
   agent: BackupAgent;
   backend: Backend;
   bucket: OffsiteStore | undefined;
@@ -25,11 +25,25 @@ export function budgieCommand(namePrefix: string): string {
 
 export function databaseOutput({ settings, db }: Deployed) {
   const { databaseName: name, databasePort } = settings;
+  if (!(db instanceof Database)) return managedOutput(settings, db);
   return {
     name,
     container: db.container.name,
     volume: db.volume.name,
     ...(databasePort === undefined ? {} : { address: `127.0.0.1:${databasePort}` }),
+  };
+}
+
+/** `url` is what `npx budgie migrate --to` takes; it asks for the password. */
+function managedOutput({ databaseName: name, managed }: Settings, { connection, dataIn }: AnyDatabase) {
+  const { host, port, user } = connection;
+  const tls = `sslmode=verify-full&sslrootcert=${encodeURI(managed?.certificatesFile ?? "")}`;
+  return {
+    name,
+    managed: managed?.kind,
+    instance: dataIn,
+    address: pulumi.interpolate`${host}:${port}`,
+    url: pulumi.interpolate`postgres://${user}@${host}:${port}/${name}?${tls}`,
   };
 }
 
@@ -60,23 +74,28 @@ export function nextStepsOutput({ settings, backend }: Deployed): string[] {
 
 export function readmeOutput(deployed: Deployed): pulumi.Output<string> {
   const { settings, backend, agent, db, backupPlace } = deployed;
-  const { stack, namePrefix, databaseName, databasePort } = settings;
-  const names = [backend.container.name, db.container.name, agent.container.name, db.volume.name];
-  return pulumi.all(names).apply(([api = "", database = "", backup = "", volume = ""]) =>
-    stackReadme({
-      stack,
-      url: backend.url,
-      budgie: budgieCommand(namePrefix),
-      containers: { api, database, agent: backup },
-      database: {
-        name: databaseName,
-        volume,
-        address: databasePort === undefined ? "not published" : `on 127.0.0.1:${databasePort}`,
-      },
-      backups: { directory: backupPlace.source, taken: scheduleInWords(settings.backupPolicy) },
-      copies: copiesInWords(deployed),
-    }),
-  );
+  const { stack, namePrefix, databaseName } = settings;
+  return pulumi
+    .all([backend.container.name, agent.container.name, shownDatabase(settings, db)])
+    .apply(([api, backup, database]) =>
+      stackReadme({
+        stack,
+        url: backend.url,
+        budgie: budgieCommand(namePrefix),
+        containers: { api, agent: backup },
+        database: `\`${databaseName}\` ${database}`,
+        backups: { directory: backupPlace.source, taken: scheduleInWords(settings.backupPolicy) },
+        copies: copiesInWords(deployed),
+      }),
+    );
+}
+
+/** Where it is, in words. */
+function shownDatabase({ databasePort }: Settings, db: AnyDatabase): pulumi.Output<string> {
+  if (!(db instanceof Database))
+    return pulumi.interpolate`in Amazon's \`${db.dataIn}\` (${db.connection.managed?.kind}); ${db.connection.host}, over TLS alone`;
+  const published = databasePort === undefined ? "not published" : `on 127.0.0.1:${databasePort}`;
+  return pulumi.interpolate`in container \`${db.container.name}\`, on volume \`${db.volume.name}\`; ${published}`;
 }
 
 function copiesInWords({ settings, bucket }: Deployed): string {

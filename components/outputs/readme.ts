@@ -4,8 +4,9 @@ export interface StackFacts {
   url: string;
   /** What `npx budgie` is typed as, e.g. `npx budgie --stack budgie-prod`. */
   budgie: string;
-  containers: { api: string; database: string; agent: string };
-  database: { name: string; volume: string; address: string };
+  containers: { api: string; agent: string };
+  /** Its name, and where it is. */
+  database: string;
   backups: { directory: string; taken: string };
   /** Where every backup is sent to as well. */
   copies: string;
@@ -19,7 +20,7 @@ export function stackReadme(facts: StackFacts): string {
 | what | where |
 | --- | --- |
 | the API | <${url}>, container \`${containers.api}\` |
-| the database | \`${database.name}\` in container \`${containers.database}\`, on volume \`${database.volume}\`; ${database.address} |
+| the database | ${database} |
 | the backups | \`${backups.directory}\`, taken by container \`${containers.agent}\`: ${backups.taken} |
 | their copies | ${copies} |
 
@@ -34,6 +35,6 @@ ${budgie} restore --undo          # back to what was there before the restore
 npm run pulumi -- stack output firstBackup   # the backup that the first \`up\` took and proved
 \`\`\`
 
-A restore saves what is there first, and keeps it. \`pulumi destroy\` takes a backup and keeps the volume.
+A restore saves what is there first, and keeps it. \`pulumi destroy\` takes a backup and keeps the data.
 `;
 }

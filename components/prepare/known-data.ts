@@ -3,10 +3,12 @@ import { z } from "zod";
 import type { Settings } from "../../settings.ts";
 import { containerName, DATABASE_USER, databaseVolumeName } from "../../shared/names.ts";
 import { underneath, type Within } from "../containers/within.ts";
+import { managedNames } from "../managed/parts.ts";
 import type { StackState } from "./stack-state.ts";
 
 /** What the stack's data is tied to. */
 const knownData = z.object({
+  /** Its name; of a database that Amazon runs, `rds:` or `aurora:` and Amazon's name for it. No volume's name has a colon. */
   volume: z.string(),
   namePrefix: z.string(),
   databaseName: z.string(),
@@ -28,8 +30,16 @@ export interface RememberedData {
 }
 
 /** As the settings and this program would have it. */
-export function wantedData({ stack, namePrefix, databaseName, postgresVersion }: Settings): KnownData {
-  const volume = databaseVolumeName(namePrefix);
+export function wantedData({
+  stack,
+  namePrefix,
+  databaseName,
+  postgresVersion,
+  managed,
+}: Settings): KnownData {
+  const volume = managed
+    ? `${managed.kind}:${managedNames({ namePrefix }, postgresVersion).data}`
+    : databaseVolumeName(namePrefix);
   return { volume, namePrefix, databaseName, majorVersion: postgresVersion, stack };
 }
 
@@ -67,7 +77,7 @@ export function otherDataProblem(
 ): string | undefined {
   const changes = changesOf(known, wanted);
   if (changes.length === 0) return undefined;
-  if (isOnlyVersion(known, wanted)) return otherVersion(known, wanted, stack);
+  if (isOnlyVersion(known, wanted)) return otherVersion({ data: known, urn }, wanted, stack);
   return [
     `The data of stack ${stack} would be left behind. Nothing was changed.`,
     ...changes.map(({ what }) => `  ${what}`),
@@ -87,28 +97,38 @@ export function isOnlyVersion(known: KnownData, wanted: KnownData): boolean {
   return known.volume === wanted.volume && known.databaseName === wanted.databaseName;
 }
 
-function otherVersion(known: KnownData, wanted: KnownData, stack: string): string {
+function otherVersion({ data: known, urn }: RememberedData, wanted: KnownData, stack: string): string {
   const older = Number(wanted.majorVersion) < Number(known.majorVersion);
   return [
     `The data of stack ${stack} would be left behind. Nothing was changed.`,
     ...changesOf(known, wanted).flatMap(({ what, back }) => [`  ${what}`, "Back to the data:", `  ${back}`]),
-    ...(older
+    ...(isManaged(known)
       ? [
-          `To go back to the data that PostgreSQL ${wanted.majorVersion} had before an upgrade; what there is now stays whole beside it:`,
-          "  npx budgie upgrade --undo",
+          "Amazon upgrades a database that it runs: docs/managed-database.md says in which order. Once it has, have the state forget the older version:",
+          `  npm run pulumi -- state delete '${urn}'`,
         ]
-      : [
-          "To move the data into the newer version, through a backup that is taken now; the old data stays whole beside it:",
-          "  npx budgie upgrade",
-        ]),
+      : older
+        ? [
+            `To go back to the data that PostgreSQL ${wanted.majorVersion} had before an upgrade; what there is now stays whole beside it:`,
+            "  npx budgie upgrade --undo",
+          ]
+        : [
+            "To move the data into the newer version, through a backup that is taken now; the old data stays whole beside it:",
+            "  npx budgie upgrade",
+          ]),
   ].join("\n");
 }
 
 function changesOf(known: KnownData, wanted: KnownData): { what: string; back: string }[] {
   const changes = [];
-  if (known.volume !== wanted.volume) {
+  if (runBy(known) !== runBy(wanted)) {
     changes.push({
-      what: `It is in the volume ${known.volume}; budgie:namePrefix ${wanted.namePrefix} means another one, ${wanted.volume}.`,
+      what: `It is in ${shownPlace(known)}; budgie:database ${runBy(wanted)} means another server, with ${shownPlace(wanted)}.`,
+      back: `npm run pulumi -- config set budgie:database ${runBy(known)}`,
+    });
+  } else if (known.volume !== wanted.volume) {
+    changes.push({
+      what: `It is in ${shownPlace(known)}; budgie:namePrefix ${wanted.namePrefix} means another one, ${nameOf(wanted)}.`,
       back: `npm run pulumi -- config set budgie:namePrefix ${known.namePrefix}`,
     });
   }
@@ -127,12 +147,33 @@ function changesOf(known: KnownData, wanted: KnownData): { what: string; back: s
   return changes;
 }
 
+function isManaged({ volume }: KnownData): boolean {
+  return volume.includes(":");
+}
+
+/** As budgie:database says it. */
+function runBy({ volume }: KnownData): string {
+  return volume.includes(":") ? (volume.split(":")[0] as string) : "container";
+}
+
+function nameOf({ volume }: KnownData): string {
+  return volume.split(":").at(-1) as string;
+}
+
+function shownPlace(data: KnownData): string {
+  return isManaged(data) ? `Amazon's database ${nameOf(data)}` : `the volume ${data.volume}`;
+}
+
 /**
  * Through a backup, into a volume of its own: the old one stays as it is. `destroy` takes the backup, with the agent of the
  * last `up`. The first `up` after it is refused by the database's identity, before the API writes.
  */
 function moving(known: KnownData, wanted: KnownData): string[] {
   const prefix = known.volume === wanted.volume ? nextPrefix(wanted.namePrefix) : wanted.namePrefix;
+  if ((isManaged(known) || isManaged(wanted)) && known.majorVersion !== wanted.majorVersion)
+    return [
+      "To move the data, go back to its version of PostgreSQL first: a backup is compared in the version that it came from.",
+    ];
   const load =
     known.majorVersion === wanted.majorVersion
       ? ["  npx budgie restore latest"]
@@ -141,7 +182,9 @@ function moving(known: KnownData, wanted: KnownData): string[] {
           "  npx budgie accept-database",
         ];
   return [
-    "To move the data, through a backup that is taken now, into a volume of its own (the old volume stays as it is):",
+    isManaged(known) || isManaged(wanted)
+      ? "To move the data, through a backup that is taken now (the old database stays as it is; docs/managed-database.md has the way that stands still for seconds):"
+      : "To move the data, through a backup that is taken now, into a volume of its own (the old volume stays as it is):",
     "  npm run pulumi -- destroy",
     ...(prefix === wanted.namePrefix ? [] : [`  npm run pulumi -- config set budgie:namePrefix ${prefix}`]),
     "  npm run pulumi -- up     # stops before the API writes: the new database is not the one that the backup came from",

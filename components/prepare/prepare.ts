@@ -15,6 +15,7 @@ import { checksumVariables } from "../containers/data-checksums.ts";
 import type { Within } from "../containers/within.ts";
 import { type PinnedImages, pinnedImages } from "../images/pinned-images.ts";
 import { type ImageTriggers, imageTriggers, otherLibraryProblem } from "../images/pulled-image.ts";
+import { type ManagedLook, NOTHING_LEFT } from "../managed/parts.ts";
 import type { BucketLook } from "../offsite/bucket-look.ts";
 import { bucketOwnership } from "../offsite/bucket-owner.ts";
 import { storeLacks } from "../offsite/store-lacks.ts";
@@ -58,6 +59,7 @@ export interface Prepared {
   /** What the image is told for the case that it fills a new volume. */
   newVolume: string[];
   bucketLook: BucketLook;
+  managedLook: ManagedLook;
   /** What the object store does not do for backups, one sentence each. */
   storeLacks: string[];
   replicas: PreparedReplica[];
@@ -93,6 +95,7 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
       if (await reopenBackupDirectory(engine, namePrefix, place.source)) pulumi.log.warn(LOST_DIRECTORY);
     }
     const bucketLook = await lookAtOwnBucket(settings);
+    const managedLook = await lookAtOwnManaged(settings, state);
     const lost = await makeWayForLost(engine, settings, state, problems);
     // On a volume that an upgrade has emptied, the old server would make a new database.
     const upgrading = engine.reachable && (await upgradeVolume(engineClient(engine.host), namePrefix));
@@ -108,7 +111,7 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
     const places = { lost: new Set(lost.map(({ role }) => role)), marks: placeMarks(state, lost) };
     const database = state.resource("docker:index/container:Container", "database-container");
     const newVolume = checksumVariables(database?.outputs.envs);
-    const looked = { newVolume, bucketLook, storeLacks: lacks, replicas };
+    const looked = { newVolume, bucketLook, managedLook, storeLacks: lacks, replicas };
     const folders = { backupPlace: place, refreshDirectory: refreshDirectoryPath(settings.refresh) };
     return { settings, engine, dropped, pins, triggers, ...places, ...again, ...folders, ...looked };
   } catch (error) {
@@ -174,17 +177,19 @@ function problemsOf(
     const remembered = rememberedData(state);
     const wanted = wantedData(settings);
     if (!remembered) {
+      if (settings.managed) return undefined;
       const other = await otherVersionProblem(engine, wanted);
       return other === undefined ? undefined : { says: other, inPreview: false };
     }
     if (await isUpgrading(engine, remembered.data, wanted)) return undefined;
     const left = otherDataProblem(remembered, wanted, stack);
     if (left) return { says: left, inPreview: true };
-    if (!engine.reachable || (await other)) return undefined;
+    if (settings.managed || !engine.reachable || (await other)) return undefined;
     const lost = await lostVolumeProblem(engine, remembered, stack);
     return lost === undefined ? undefined : { says: lost, inPreview: true };
   };
   const unfinishedUpgrade = async () => {
+    if (settings.managed) return undefined;
     const says = await unfinishedUpgradeProblem(engine, wantedData(settings));
     // A preview sees the same volumes, or is on another machine and sees none of them.
     return says === undefined ? undefined : { says, inPreview: true };
@@ -251,6 +256,13 @@ async function lookAtOwnBucket({ objectStore, ...stack }: Settings): Promise<Buc
     exists: ownership.is === "own",
     withoutCredentials: ownership.is === "unsure" && ownership.withoutCredentials,
   };
+}
+
+/** Amazon's client takes a while to load, and a stack with a container of its own has no use for it. */
+async function lookAtOwnManaged(settings: Settings, state: StackState): Promise<ManagedLook> {
+  if (settings.managed === undefined) return NOTHING_LEFT;
+  const { leftOfManaged } = await import("./managed-left.ts");
+  return leftOfManaged(settings, state);
 }
 
 function refuse(problem: string, inPreview = false): void {

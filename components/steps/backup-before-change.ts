@@ -18,6 +18,8 @@ export interface BeforeChange {
   program?: Program;
   /** Whether a stack without a database container is to go on: there is nothing to back up yet. */
   ifThere?: boolean;
+  /** Whether the database is Amazon's: then there is no container of it to look at. */
+  managed?: boolean;
 }
 
 /** A backup that was taken, read back, and could not be sent to the bucket. */
@@ -50,19 +52,12 @@ async function takeBackup(input: BeforeChange): Promise<string> {
   if (!engine.reachable)
     throw refusal(unreachable(engine), "npm run pulumi -- up     # or destroy: the same command again");
   const client = engineClient(engine.host);
-  const database = await inspect(client, containerName(input.namePrefix, "database"));
-  const kept = await upgradeVolume(client, input.namePrefix);
-  // Its server is stopped, and was when the upgrade copied the volume and compared the two.
-  if (kept && !database?.State.Running)
-    return `The upgrade has taken the backup, and all of the volume is kept in ${kept}.`;
-  if (!database) {
-    if (input.ifThere) return "There is no database yet.";
-    const program = input.program ?? (input.stack ? ownProgram(input.stack) : undefined);
-    if (program && (await isInterruptedReplacement(program)))
-      return "The update before this one took the backup, before it removed the database's container.";
+  if (!input.managed) {
+    const instead = await insteadOfBackup(client, input);
+    if (instead !== undefined) return instead;
   }
   const agent = await runningContainer(client, "backup-agent", input.namePrefix);
-  await runningContainer(client, "database", input.namePrefix);
+  if (!input.managed) await runningContainer(client, "database", input.namePrefix);
   const { code, stdout, stderr } = await collectFromContainer(
     agent,
     agentCommand("backup", "--reason", "before-change"),
@@ -76,6 +71,22 @@ async function takeBackup(input: BeforeChange): Promise<string> {
     return stdout.trim();
   }
   throw refusal(stderr.trim() || `The backup ended with exit code ${code}.`, "npx budgie status");
+}
+
+/** Why no backup is needed, where the containers show that. */
+async function insteadOfBackup(client: Docker, input: BeforeChange): Promise<string | undefined> {
+  const database = await inspect(client, containerName(input.namePrefix, "database"));
+  const kept = await upgradeVolume(client, input.namePrefix);
+  // Its server is stopped, and was when the upgrade copied the volume and compared the two.
+  if (kept && !database?.State.Running)
+    return `The upgrade has taken the backup, and all of the volume is kept in ${kept}.`;
+  if (!database) {
+    if (input.ifThere) return "There is no database yet.";
+    const program = input.program ?? (input.stack ? ownProgram(input.stack) : undefined);
+    if (program && (await isInterruptedReplacement(program)))
+      return "The update before this one took the backup, before it removed the database's container.";
+  }
+  return undefined;
 }
 
 /** Without either container there is nothing to take a backup with, or of. */

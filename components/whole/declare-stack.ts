@@ -3,22 +3,23 @@ import { spelling } from "../../engine/differences.ts";
 import { networkName } from "../../shared/names.ts";
 import { Backend } from "../backend.ts";
 import { BackupAgent } from "../backup-agent.ts";
-import { BackupGates, gateOfOlderStacks } from "../backup-gates.ts";
+import { BackupGates } from "../backup-gates.ts";
 import { labelsOfStack, type Place } from "../containers/place.ts";
 import { engineProvider } from "../containers/provider.ts";
 import { underneath, type Within } from "../containers/within.ts";
-import { Database } from "../database.ts";
+import { type AnyDatabase, Database } from "../database.ts";
 import { FirstBackup } from "../first-backup.ts";
 import { declareStore } from "../offsite/declare-store.ts";
 import type { OffsiteStore } from "../offsite/store.ts";
 import { remember, wantedData } from "../prepare/known-data.ts";
 import type { Prepared } from "../prepare/prepare.ts";
 import { step } from "../steps/step.ts";
+import { declareDatabase } from "./declare-database.ts";
 import { databaseReplicas, declareReplicas } from "./declare-replicas.ts";
 
 /** What there is of a stack once it is declared. */
 export interface Declared {
-  db: Database;
+  db: AnyDatabase;
   agent: BackupAgent;
   network: docker.Network;
   bucket: OffsiteStore | undefined;
@@ -31,8 +32,7 @@ export interface Declared {
 /** Declares the stack: the network, the database, the store for its backups, the agent, the API, the gates, the first backup. */
 export async function declareStack(prepared: Prepared, within: Within): Promise<Declared> {
   const { settings, engine, dropped, pins, lost, marks } = prepared;
-  const { passwordAgain, apiAgain, backupPlace, refreshDirectory, newVolume, bucketLook, storeLacks } =
-    prepared;
+  const { apiAgain, backupPlace, refreshDirectory, bucketLook, storeLacks } = prepared;
   const { stack, namePrefix, destroyGraceSeconds } = settings;
   const { name } = within;
   const under = underneath(within);
@@ -58,24 +58,7 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
   const place: Place = { engine, network, joined, stack, namePrefix, dropped, pins, triggers, lost, marks };
 
   const replicas = settings.replicas && databaseReplicas(settings.replicas, within);
-  const db = new Database(
-    name("database"),
-    {
-      place,
-      databaseName: settings.databaseName,
-      version: settings.postgresVersion,
-      password: settings.databasePassword,
-      passwordAgain,
-      port: settings.databasePort,
-      destroyGraceSeconds,
-      newVolume,
-      pointInTime: settings.backupPolicy.pointInTime,
-      memoryMegabytes: settings.databaseMemoryMegabytes,
-      replicas,
-      after: gateOfOlderStacks(engine.host, namePrefix, name("backup-gate-of-older-stacks"), under),
-    },
-    onEngine,
-  );
+  const db = await declareDatabase(prepared, place, replicas, within, onEngine);
 
   remember(wantedData(settings), db.connection.ready, within);
 
@@ -128,7 +111,8 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
 
   new BackupGates(name("backup-gates"), { place, database: db, agent, backend }, onEngine);
 
-  if (replicas) declareReplicas({ prepared, place, database: db, replicas }, within);
+  if (replicas && db instanceof Database)
+    declareReplicas({ prepared, place, database: db, replicas }, within);
 
   // A stack that takes no backups by itself is not given one either.
   const first =

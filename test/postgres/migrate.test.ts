@@ -15,6 +15,7 @@ import { query } from "../support/database/query.ts";
 import { makeTablespace, RICH_DATABASE } from "../support/database/rich.ts";
 import { snapshotDatabase } from "../support/database/snapshot.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { giveCertificate, makeCertificate } from "../support/servers/tls.ts";
 import { until } from "../support/until.ts";
 
 const docker = new Docker();
@@ -453,38 +454,3 @@ describe("npx budgie migrate --to postgres://…", () => {
     }
   });
 });
-
-async function makeCertificate(address: string, folder: string, name: string) {
-  const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
-  await execa("openssl", [
-    ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", `/CN=${address}`],
-    ...["-addext", `subjectAltName=IP:${address}`, "-keyout", key, "-out", certificate],
-  ]);
-  return { key, certificate };
-}
-
-/** From now on the server speaks TLS. Returns the certificate's path on this machine. */
-async function giveCertificate(postgres: TestPostgres, address: string, folder: string): Promise<string> {
-  const made = await makeCertificate(address, folder, "server");
-  for (const [path, name] of [
-    [made.certificate, "server.crt"],
-    [made.key, "server.key"],
-  ] as const) {
-    const { stdout } = await execa("cat", [path]);
-    const script = `cd "$PGDATA" && cat > ${name} && chown postgres ${name} && chmod 600 ${name}`;
-    const { code, stderr } = await collectFromContainer(
-      postgres.container,
-      ["sh", "-c", script],
-      Buffer.from(`${stdout}\n`),
-    );
-    if (code !== 0) throw new Error(stderr);
-  }
-  await query(postgres, "postgres", "ALTER SYSTEM SET ssl = on");
-  await query(postgres, "postgres", "SELECT pg_reload_conf()");
-  await until(
-    "a server that speaks TLS",
-    () => query(postgres, "postgres", "SHOW ssl"),
-    ([row]) => row?.ssl === "on",
-  );
-  return made.certificate;
-}

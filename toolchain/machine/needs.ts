@@ -36,12 +36,17 @@ export async function needsOf(
   if (env.PULUMI_BACKEND_URL || args.some(argument => ELSEWHERE.test(argument)))
     return { ...EVERYTHING, postgres };
   const known = (await stackNames(project)).map(name => name.split("/").at(-1) ?? name);
-  const stores = await Promise.all(
-    [...new Set([STACK, ...known])].map(stack => objectStoreOf(project, stack)),
-  );
+  const stacks = [...new Set([STACK, ...known])];
+  const [stores, databases] = await Promise.all([
+    Promise.all(stacks.map(stack => settingOf(project, stack, "objectStore"))),
+    Promise.all(stacks.map(stack => settingOf(project, stack, "database"))),
+  ]);
   return {
     postgres,
-    aws: stores.some(store => store !== "local" && store !== "none") || (await stateHoldsAws(project)),
+    aws:
+      stores.some(store => store !== "local" && store !== "none") ||
+      databases.some(database => database !== "container") ||
+      (await stateHoldsAws(project)),
     localStore: stores.some(store => store !== "aws" && store !== "s3" && store !== "none"),
   };
 }
@@ -67,16 +72,20 @@ async function versionIn(file: string): Promise<string | undefined> {
 }
 
 /** Undefined when it cannot be told. */
-async function objectStoreOf(project: string, stack: string): Promise<string | undefined> {
+async function settingOf(
+  project: string,
+  stack: string,
+  name: "objectStore" | "database",
+): Promise<string | undefined> {
   try {
     const [own, defaults] = await Promise.all([
       readFile(join(project, `Pulumi.${stack}.yaml`), "utf8").catch(unlessThere),
       readFile(join(project, "Pulumi.yaml"), "utf8"),
     ]);
-    const set = (parse(own) as { config?: Record<string, unknown> } | null)?.config?.["budgie:objectStore"];
-    const { config } = parse(defaults) as { config: { objectStore: { default: string } } };
-    const store = set ?? config.objectStore.default;
-    return typeof store === "string" ? store : undefined;
+    const set = (parse(own) as { config?: Record<string, unknown> } | null)?.config?.[`budgie:${name}`];
+    const { config } = parse(defaults) as { config: Record<typeof name, { default: string }> };
+    const value = set ?? config[name].default;
+    return typeof value === "string" ? value : undefined;
   } catch {
     return undefined;
   }

@@ -83,6 +83,14 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:replicaPort": "0",
   "budgie:replicaSynchronous": "false",
   "budgie:replicaKeepMegabytes": "4096",
+  "budgie:database": "container",
+  "budgie:databaseInstanceClass": "db.t4g.medium",
+  "budgie:databaseStorageGigabytes": "0",
+  "budgie:databaseMultiAz": "true",
+  "budgie:databaseSnapshotDays": "7",
+  "budgie:databaseSubnets": "",
+  "budgie:databaseSecurityGroups": "",
+  "budgie:databaseCertificates": "",
 };
 
 /** What the mocked engine answers for a generated secret. */

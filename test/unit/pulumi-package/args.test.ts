@@ -1,12 +1,17 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { inTheirWords } from "../../../pulumi-package/in-their-words.ts";
+import { managedDefinitions } from "../../../settings/managed-database.ts";
 import { SETTING_NAMES } from "../../../settings.ts";
 
-/** What the component cannot have: it builds no API from somebody's folder, takes over no other stack's data, and has no replicas. */
+/**
+ * What the component cannot have: it builds no API from somebody's folder, takes over no other stack's data, has no replicas, and its
+ * database is in a container.
+ */
 const isNoArgument = (setting: string) =>
   ["backendContext", "backendDockerfile", "backendTarget"].includes(setting) ||
-  /^(refresh|replica)/.test(setting);
+  /^(refresh|replica)/.test(setting) ||
+  setting in managedDefinitions;
 
 it("has an argument for each setting that a component can have, and no other", () => {
   const text = readFileSync("pulumi-package/args.ts", "utf8");

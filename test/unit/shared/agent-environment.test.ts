@@ -99,6 +99,7 @@ describe("the agent's environment", () => {
     keep: { days: 8, atLeast: 4, weeks: 5, months: 13 },
     pointInTime: true,
     databaseMemoryMegabytes: 2048,
+    managed: { rootFile: "/run/secrets/database-roots.pem" },
     offsite: {
       kind: "s3",
       bucket: "household",

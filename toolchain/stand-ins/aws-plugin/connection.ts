@@ -1,4 +1,5 @@
 import { IAMClient } from "@aws-sdk/client-iam";
+import { RDSClient } from "@aws-sdk/client-rds";
 import { S3Client } from "@aws-sdk/client-s3";
 import { type Failure, type Properties, UNKNOWN } from "../provider.ts";
 
@@ -6,6 +7,7 @@ import { type Failure, type Properties, UNKNOWN } from "../provider.ts";
 export interface Connection {
   s3: S3Client;
   iam: IAMClient;
+  rds: RDSClient;
   region: string;
 }
 
@@ -37,8 +39,8 @@ export function checkConfig(config: Properties): Failure[] {
     .filter(property => !supported.includes(property) && isSet(config[property]))
     .map(property => ({ property, reason: "is not supported by the AWS plugin's stand-in" }));
   const others = endpointsOf(config.endpoints).flatMap(Object.keys);
-  const unknown = others.filter(service => !["s3", "iam", "sts"].includes(service));
-  const reason = "is not supported by the AWS plugin's stand-in, which calls s3 and iam only";
+  const unknown = others.filter(service => !["s3", "iam", "rds", "sts"].includes(service));
+  const reason = "is not supported by the AWS plugin's stand-in, which calls s3, iam and rds only";
   return [...failures, ...unknown.map(service => ({ property: `endpoints.${service}`, reason }))];
 }
 
@@ -67,7 +69,8 @@ export async function connect(config: Record<string, string>): Promise<Connectio
     forcePathStyle: config.s3UsePathStyle === "true",
   });
   const iam = new IAMClient({ ...shared, ...endpoint(endpoints.iam) });
-  return { s3, iam, region: await s3.config.region() };
+  const rds = new RDSClient({ ...shared, ...endpoint(endpoints.rds) });
+  return { s3, iam, rds, region: await s3.config.region() };
 }
 
 function endpoint(url: string | undefined): { endpoint?: string } {

@@ -22,6 +22,8 @@ type Shape =
   | { is: "flag" }
   /** Texts by name. */
   | { is: "tags" }
+  /** Texts whose order means nothing. */
+  | { is: "texts" }
   | { is: "object"; fields: Fields }
   /** Objects whose order means nothing. */
   | { is: "list"; fields: Fields };
@@ -94,6 +96,11 @@ function expectation(field: Field): { wanted: string; fits: (value: unknown) => 
         wanted: "a map of texts",
         fits: value => isObject(value) && Object.values(value).every(text => typeof text === "string"),
       };
+    case "texts":
+      return {
+        wanted: "a list of texts",
+        fits: value => Array.isArray(value) && value.every(text => typeof text === "string"),
+      };
     case "object":
       return { wanted: "an object", fits: isObject };
     case "list":
@@ -131,7 +138,7 @@ function tidy(field: Field, value: unknown): unknown {
     const item: Field = { is: "object", fields: field.fields };
     return unlessEmpty((value as unknown[]).map(each => tidy(item, each)).filter(isSet));
   }
-  if (field.is === "tags") return unlessEmpty(value as object);
+  if (field.is === "tags" || field.is === "texts") return unlessEmpty(value as object);
   if (field.is !== "object") return value;
   const entries = Object.entries(field.fields).map(
     ([name, inner]) => [name, tidy(inner, (value as Properties)[name])] as const,

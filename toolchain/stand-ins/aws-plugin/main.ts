@@ -1,5 +1,5 @@
 // The executable pulumi-resource-aws: the few kinds of AWS resources that this project declares, as a provider that drives a
-// real S3 and IAM server. Only for machines that cannot download the official plugin; it refuses whatever it has not.
+// real S3, IAM and RDS server. Only for machines that cannot download the official plugin; it refuses whatever it has not.
 import type { Call, Properties, Provider } from "../provider.ts";
 import { serve } from "../provider-protocol.ts";
 import { bucket } from "./bucket.ts";
@@ -16,6 +16,11 @@ import { accessKey } from "./iam-access-key.ts";
 import { user } from "./iam-user.ts";
 import { userPolicy } from "./iam-user-policy.ts";
 import { checked, difference, type Kind, previewed, refreshed, stateOf } from "./kind.ts";
+import { cluster } from "./rds-cluster.ts";
+import { clusterInstance } from "./rds-cluster-instance.ts";
+import { instance } from "./rds-instance.ts";
+import { clusterParameterGroup, parameterGroup } from "./rds-parameter-group.ts";
+import { subnetGroup } from "./rds-subnet-group.ts";
 
 const kinds = [
   bucket,
@@ -29,6 +34,12 @@ const kinds = [
   user,
   userPolicy,
   accessKey,
+  subnetGroup,
+  parameterGroup,
+  clusterParameterGroup,
+  instance,
+  cluster,
+  clusterInstance,
 ];
 
 let configuration: Record<string, string> = {};

@@ -11,7 +11,7 @@ describe("a query in a place of the agent's own", () => {
 });
 
 describe("why the database cannot be reached", () => {
-  const settings = { host: "budgie-db", port: 5432, user: "budgie_user" };
+  const settings = { host: "budgie-db", port: 5432, user: "budgie_user", managed: null };
   const said = (code: string, message: string) => {
     const stop = unreachableDatabase(settings, "budgie_dev", Object.assign(new Error(message), { code }));
     return `${stop.message} ${stop.next}`;

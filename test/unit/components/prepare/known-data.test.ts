@@ -108,3 +108,41 @@ describe("settings that lead away from the data are refused with the way back an
     expect(suggested("a".repeat(30))).toBe(`${"a".repeat(28)}-2`);
   });
 });
+
+describe("a database that Amazon runs instead of a container, or the other way round,", () => {
+  it("is refused with the way through a backup", () => {
+    expect(problemOf({ volume: "rds:budgie-db" })).toBe(
+      [
+        "The data of stack dev would be left behind. Nothing was changed.",
+        "  It is in the volume budgie-postgres-data; budgie:database rds means another server, with Amazon's database budgie-db.",
+        "Back to the data:",
+        "  npm run pulumi -- config set budgie:database container",
+        "To move the data, through a backup that is taken now (the old database stays as it is; docs/managed-database.md has the way that stands still for seconds):",
+        "  npm run pulumi -- destroy",
+        "  npm run pulumi -- up     # stops before the API writes: the new database is not the one that the backup came from",
+        "  npx budgie restore latest",
+        "  npm run pulumi -- up",
+        "To leave the data where it is and begin without:",
+        `  npm run pulumi -- state delete '${urn}'     # DANGER: the next up makes an empty database`,
+      ].join("\n"),
+    );
+    const managed = { ...known, volume: "aurora:budgie-db" };
+    expect(otherDataProblem({ data: managed, urn }, known, "dev")).toContain(
+      "It is in Amazon's database budgie-db; budgie:database container means another server, with the volume budgie-postgres-data.\n" +
+        "Back to the data:\n  npm run pulumi -- config set budgie:database aurora",
+    );
+  });
+
+  it("keeps its version meanwhile", () => {
+    const problem = problemOf({ volume: "rds:budgie-db", majorVersion: "17" });
+    expect(problem).toContain("go back to its version of PostgreSQL first");
+    expect(problem).not.toContain("docker exec");
+  });
+
+  it("is upgraded by Amazon, and the state is told", () => {
+    const managed = { ...known, volume: "rds:budgie-db" };
+    const problem = otherDataProblem({ data: managed, urn }, { ...managed, majorVersion: "17" }, "dev");
+    expect(problem).toContain(`npm run pulumi -- state delete '${urn}'`);
+    expect(problem).not.toContain("npx budgie upgrade");
+  });
+});

@@ -33,6 +33,11 @@ it("a fresh clone needs the local store's image, and no AWS plugin", async () =>
   expect(await needs()).toEqual(ONLY_STORE);
 });
 
+it("a database that Amazon runs needs the AWS plugin, wherever the backups go", async () => {
+  await settings("dev", "config:\n  budgie:objectStore: none\n  budgie:database: rds\n");
+  expect(await needs()).toEqual(ONLY_AWS);
+});
+
 it.each([
   ["local", ONLY_STORE],
   ["none", NEITHER],
