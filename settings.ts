@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { alertDefinitions } from "./settings/alerts.ts";
+import { backendsDefinitions, backendsProblems } from "./settings/backends.ts";
 import { type BackupPolicy, backupPolicyDefinitions, toBackupPolicy } from "./settings/backup-policy.ts";
 import {
   boolean,
@@ -62,6 +63,8 @@ export interface Settings {
   httpAddress: string;
   backend: BackendSource;
   backendSecretsInEnvironment: boolean;
+  /** How many of the API run side by side; more than one only in a Docker swarm. */
+  backends: number;
   frontendUrl: string | undefined;
   /** As the operator wrote it. */
   backupDir: string;
@@ -162,6 +165,7 @@ const definitions = {
     allowed: "true or false",
     example: "false",
   },
+  ...backendsDefinitions,
   frontendUrl: {
     schema: optional(z.string().refine(isWebAddress)),
     allowed: "an http:// or https:// address, or nothing",
@@ -268,6 +272,7 @@ export function judgeSettings(
     ...productionStoreProblems(values as Partial<Values>, configuration.stack),
     ...refreshProblems(values as Partial<Values>, configuration.stack),
     ...replicaProblems(values as Partial<Values>),
+    ...backendsProblems(values as Partial<Values>),
     ...weakSecrets(values as Partial<Values>, definitions),
   );
   if (problems.length > 0) return { problems };
@@ -288,6 +293,7 @@ function toSettings(values: Values, stack: string): Settings {
     httpAddress: values.httpAddress,
     backend: toBackendSource(values),
     backendSecretsInEnvironment: values.backendSecretsInEnvironment,
+    backends: values.backends,
     frontendUrl: values.frontendUrl,
     backupDir: values.backupDir,
     backupFormat: values.backupFormat,

@@ -1,6 +1,7 @@
 import { PassThrough, type Readable, type Transform } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
+import type Docker from "dockerode";
 import { containerLog } from "../engine/container-log.ts";
 import { IN_OWN_PLACE_WHERE_CROWDED } from "../engine/psql-in-container.ts";
 import { runInContainer } from "../engine/run-in-container.ts";
@@ -12,7 +13,7 @@ import { type AdoptOptions, adopt } from "./adopt.ts";
 import { withRawTerminal } from "./agent-command.ts";
 import { psqlAt } from "./at-backup.ts";
 import { enableChecksums } from "./checksums.ts";
-import { restartContainers, startContainers, stopContainers } from "./containers.ts";
+import { logged, restartContainers, startContainers, stopContainers } from "./containers.ts";
 import { dropPrevious } from "./drop-previous.ts";
 import { type FailoverOptions, failover } from "./failover.ts";
 import { forward } from "./forward.ts";
@@ -385,18 +386,21 @@ async function showLogs(roles: Role[] | undefined, { follow, tail, json }: LogOp
   const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
   const options = { tail: Number(tail), timestamps: !json };
   const lines = (): Transform => (json ? new PassThrough() : readableLines());
-  for (const { name, container } of shown) {
+  for (const target of shown) {
+    const { name } = target;
+    const source = logged(target);
     if (shown.length > 1) process.stdout.write(`==> ${name} <==\n`);
     if (follow) {
-      const stream = await container.logs({ stdout: true, stderr: true, ...options, follow: true });
+      const wanted = { stdout: true, stderr: true, ...options, follow: true } as const;
+      const stream = await (source as Docker.Container).logs(wanted);
       const [out, err] = [lines(), lines()];
       out.pipe(process.stdout);
       err.pipe(process.stderr);
-      container.modem.demuxStream(stream, out, err);
+      source.modem.demuxStream(stream, out, err);
       process.stdout.once("error", () => (stream as Readable).destroy());
     } else {
       const log = lines();
-      log.end(await containerLog(container, options));
+      log.end(await containerLog(source, options));
       process.stdout.write(await text(log));
     }
   }

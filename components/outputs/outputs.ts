@@ -61,7 +61,7 @@ export function nextStepsOutput({ settings, backend }: Deployed): string[] {
 export function readmeOutput(deployed: Deployed): pulumi.Output<string> {
   const { settings, backend, agent, db, backupPlace } = deployed;
   const { stack, namePrefix, databaseName, databasePort } = settings;
-  const names = [backend.container.name, db.container.name, agent.container.name, db.volume.name];
+  const names = [backend.name, db.container.name, agent.container.name, db.volume.name];
   return pulumi.all(names).apply(([api = "", database = "", backup = "", volume = ""]) =>
     stackReadme({
       stack,
