@@ -106,6 +106,29 @@ export function tasksOf({ client, id }: Pick<BackendService, "client" | "id">): 
   return client.listTasks({ filters: { service: [id] } });
 }
 
+/**
+ * The containers whose logs say how the backends are: those that run, and the newest that has ended where not all run. They are asked one by
+ * one, because the engine's log of a whole service waits for ever for a backend that was killed.
+ */
+export async function backendContainers(
+  service: BackendService,
+): Promise<{ name: string; container: Docker.Container }[]> {
+  const { client, id, declared } = service;
+  const filters = { label: [`com.docker.swarm.service.id=${id}`] };
+  const listed = await client.listContainers({ all: true, filters });
+  const newest = listed.sort((a, b) => b.Created - a.Created);
+  const running = newest.filter(({ State: state }) => state === "running");
+  const ended = newest.filter(({ State: state }) => state !== "running").slice(0, 1);
+  const shown = running.length < declared ? [...running, ...ended] : running;
+  return shown
+    .map(({ Id: container, Names: [name = container] }) => ({
+      // `budgie-backend.1.` and the id of its task.
+      name: name.replace(/^\//, "").replace(/\.[a-z0-9]{25}$/, ""),
+      container: client.getContainer(container),
+    }))
+    .sort((a, b) => a.name.localeCompare(b.name));
+}
+
 /** Has so many run. It is not said whether they serve. */
 export async function scaleBackends({ client, id }: BackendService, replicas: number): Promise<void> {
   const service = client.getService(id);

@@ -12,14 +12,9 @@ export interface LogOptions {
 /** `demuxStream` calls itself for each frame of a piece. */
 const PIECE_BYTES = 4096;
 
-/** What a container, or a service's containers, have written: standard output and standard error in the order in which they came. */
-export async function containerLog(
-  container: Docker.Container | Docker.Service,
-  options: LogOptions = {},
-): Promise<string> {
-  const wanted = { stdout: true, stderr: true, follow: false, ...options } as const;
-  // One type has no answer that does not follow, and the engine gives the same for both.
-  const raw = (await (container as Docker.Container).logs(wanted)) as Buffer;
+/** What a container has written, standard output and standard error in the order in which they came. */
+export async function containerLog(container: Docker.Container, options: LogOptions = {}): Promise<string> {
+  const raw = await container.logs({ stdout: true, stderr: true, follow: false, ...options });
   const log = new PassThrough();
   const collected = text(log);
   const frames = Readable.from(piecesOf(raw));

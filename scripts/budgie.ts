@@ -1,7 +1,6 @@
 import { PassThrough, type Readable, type Transform } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
-import type Docker from "dockerode";
 import { containerLog } from "../engine/container-log.ts";
 import { IN_OWN_PLACE_WHERE_CROWDED } from "../engine/psql-in-container.ts";
 import { runInContainer } from "../engine/run-in-container.ts";
@@ -383,24 +382,22 @@ interface LogOptions {
 
 async function showLogs(roles: Role[] | undefined, { follow, tail, json }: LogOptions): Promise<void> {
   const { containers } = await stack();
-  const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
+  const wanted = containers.filter(({ role }) => roles?.includes(role) ?? true);
+  const shown = (await Promise.all(wanted.map(logged))).flat();
   const options = { tail: Number(tail), timestamps: !json };
   const lines = (): Transform => (json ? new PassThrough() : readableLines());
-  for (const target of shown) {
-    const { name } = target;
-    const source = logged(target);
+  for (const { name, container } of shown) {
     if (shown.length > 1) process.stdout.write(`==> ${name} <==\n`);
     if (follow) {
-      const wanted = { stdout: true, stderr: true, ...options, follow: true } as const;
-      const stream = await (source as Docker.Container).logs(wanted);
+      const stream = await container.logs({ stdout: true, stderr: true, ...options, follow: true });
       const [out, err] = [lines(), lines()];
       out.pipe(process.stdout);
       err.pipe(process.stderr);
-      source.modem.demuxStream(stream, out, err);
+      container.modem.demuxStream(stream, out, err);
       process.stdout.once("error", () => (stream as Readable).destroy());
     } else {
       const log = lines();
-      log.end(await containerLog(source, options));
+      log.end(await containerLog(container, options));
       process.stdout.write(await text(log));
     }
   }

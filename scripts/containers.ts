@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import {
   type BackendService,
+  backendContainers,
   backendsLoop,
   lookAgain,
   scaleBackends,
@@ -127,14 +128,19 @@ export async function loops({ container, service }: StackContainer): Promise<boo
   return restartsInALoop(await container.inspect(), new Date());
 }
 
-/** What is asked for its log. */
-export function logged({ container, service }: StackContainer): Docker.Container | Docker.Service {
-  return service ? service.client.getService(service.id) : container;
+/** What is asked for its log: of several backends each. */
+export async function logged({
+  name,
+  container,
+  service,
+}: StackContainer): Promise<{ name: string; container: Docker.Container }[]> {
+  return service ? backendContainers(service) : [{ name, container }];
 }
 
 async function lastLines(target: StackContainer): Promise<string> {
-  const log = await containerLog(logged(target), { tail: 8 });
-  return log.trimEnd().split("\n").map(readableLine).join("\n");
+  const asked = await logged(target);
+  const logs = await Promise.all(asked.map(({ container }) => containerLog(container, { tail: 8 })));
+  return logs.join("").trimEnd().split("\n").map(readableLine).join("\n");
 }
 
 /** Why it does not serve yet; null when it does. */

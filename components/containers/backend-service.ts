@@ -110,7 +110,8 @@ export function createBackendService(
       updateConfig: oneAfterTheOther("rollback"),
       rollbackConfig: oneAfterTheOther("pause"),
     },
-    { parent, dependsOn: [joined, ...dependsOn] },
+    // Another network is another service, and two cannot have one name.
+    { parent, dependsOn: [joined, ...dependsOn], deleteBeforeReplace: true },
   );
   const version = pulumi.all([service.id, taskSpec]).apply(([id, spec]) => ({ id, spec }));
   const seconds = 60 + several.backends * (START_SECONDS + PAUSE_SECONDS);
@@ -169,7 +170,7 @@ function describeTask(
     resources: { limits: { memoryBytes: args.memoryMegabytes * 1024 ** 2 } },
     restartPolicy: { condition: "any", delay: "5s", window: "0s" },
     placement: { constraints: [`node.id==${several.node}`] },
-    networksAdvanceds: [{ name: network.id }],
+    networksAdvanceds: [{ id: network.id }],
     logDriver: { name: logDriver, options: logOpts },
   };
 }

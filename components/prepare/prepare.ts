@@ -25,6 +25,7 @@ import {
   makeWayForBackends,
   severalBackends,
 } from "./backends.ts";
+import { removeUnknownBackends } from "./backends-leftovers.ts";
 import { createBackupDirectory, requireUsableDirectory, sharedDirectoryProblem } from "./backup-directory.ts";
 import { startStopped, takesItsPassword } from "./healthy-database.ts";
 import { inTheWayProblem } from "./in-the-way.ts";
@@ -102,7 +103,10 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
     }
     const several = await severalBackends(engine, settings);
     const bucketLook = await lookAtOwnBucket(settings);
-    if (!pulumi.runtime.isDryRun()) await makeWayForBackends(engine, settings);
+    if (!pulumi.runtime.isDryRun()) {
+      await makeWayForBackends(engine, settings);
+      await removeUnknownBackends(engine, state, namePrefix);
+    }
     const lost = await makeWayForLost(engine, settings, state, problems);
     // On a volume that an upgrade has emptied, the old server would make a new database.
     const upgrading = engine.reachable && (await upgradeVolume(engineClient(engine.host), namePrefix));

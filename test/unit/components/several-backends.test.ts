@@ -103,7 +103,7 @@ describe("three backends", () => {
     const task = taskOf(three);
     expect(task.containerSpec.image).toBe("sha256:backend-image");
     expect(task.placement.constraints).toHaveLength(1);
-    expect(task.networksAdvanceds).toEqual([{ name: "backends-overlay-id" }]);
+    expect(task.networksAdvanceds).toEqual([{ id: "backends-overlay-id" }]);
     const network = one(three, "backends-overlay").inputs;
     expect(network).toMatchObject({ name: "budgie-backends", driver: "overlay", attachable: true });
     expect(task.containerSpec.env.DB_HOST).toBe("budgie-db");
