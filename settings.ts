@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { alertDefinitions } from "./settings/alerts.ts";
+import { backendsDefinitions, backendsProblems } from "./settings/backends.ts";
 import { type BackupPolicy, backupPolicyDefinitions, toBackupPolicy } from "./settings/backup-policy.ts";
 import {
   boolean,
@@ -68,6 +69,8 @@ export interface Settings {
   httpAddress: string;
   backend: BackendSource;
   backendSecretsInEnvironment: boolean;
+  /** How many of the API run side by side; more than one only in a Docker swarm. */
+  backends: number;
   frontendUrl: string | undefined;
   /** As the operator wrote it. */
   backupDir: string;
@@ -170,6 +173,7 @@ const definitions = {
     allowed: "true or false",
     example: "false",
   },
+  ...backendsDefinitions,
   frontendUrl: {
     schema: optional(z.string().refine(isWebAddress)),
     allowed: "an http:// or https:// address, or nothing",
@@ -278,6 +282,7 @@ export function judgeSettings(
     ...refreshProblems(values as Partial<Values>, configuration.stack),
     ...replicaProblems(values as Partial<Values>),
     ...managedProblems(values as Partial<Values>),
+    ...backendsProblems(values as Partial<Values>),
     ...weakSecrets(values as Partial<Values>, definitions),
   );
   if (problems.length > 0) return { problems };
@@ -298,6 +303,7 @@ function toSettings(values: Values, stack: string): Settings {
     httpAddress: values.httpAddress,
     backend: toBackendSource(values),
     backendSecretsInEnvironment: values.backendSecretsInEnvironment,
+    backends: values.backends,
     frontendUrl: values.frontendUrl,
     backupDir: values.backupDir,
     backupFormat: values.backupFormat,

@@ -14,13 +14,19 @@ import { ajvOptions } from "./validation.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 
+/** With others beside it: clients keep a connection that is idle no longer than this, and are told so. */
+const KEEP_ALIVE_MS = 5000;
+
 /** The API, not yet listening. `app.log` serves the rest of the process as well. */
 export async function buildApp(
-  settings: Pick<Settings, "sessionSecret" | "frontendOrigin">,
+  settings: Pick<Settings, "sessionSecret" | "frontendOrigin"> & Partial<Pick<Settings, "drainSeconds">>,
   database: Database,
   logger: NonNullable<FastifyServerOptions["logger"]>,
 ): Promise<FastifyInstance> {
-  const app = fastify({ logger, ajv: ajvOptions, bodyLimit: BODY_LIMIT_BYTES });
+  const app = fastify({
+    ...{ logger, ajv: ajvOptions, bodyLimit: BODY_LIMIT_BYTES },
+    ...(settings.drainSeconds ? { keepAliveTimeout: KEEP_ALIVE_MS } : {}),
+  });
   answerErrors(app);
   app.decorateRequest("user", null as unknown as User);
 

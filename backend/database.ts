@@ -33,7 +33,7 @@ export class Database {
       user: settings.user,
       password: settings.password,
       application_name: "budgie-backend",
-      max: 10,
+      max: settings.poolSize,
       keepAlive: true,
       connectionTimeoutMillis: 3000,
       statement_timeout: 10_000,

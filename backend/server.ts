@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyBaseLogger } from "fastify";
 import { buildApp } from "./app.ts";
 import { Database, describe } from "./database.ts";
+import { drains } from "./drain.ts";
 import { loggerOptions } from "./logging.ts";
 import { MigrationsRefused, migrate } from "./migrations.ts";
 import { readSettings, type Settings, SettingsError } from "./settings.ts";
@@ -45,10 +46,13 @@ async function main(): Promise<void> {
   const database = new Database(settings.database, reason => log.warn({ reason }, "a connection was lost"));
   const app = await buildApp(settings, database, loggerOptions());
   const log = app.log;
+  const drain = drains(app, settings.drainSeconds);
 
+  let listening = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, async () => {
       log.info(`${signal}: closing`);
+      if (listening) await drain();
       setTimeout(() => fail(1, `did not close within ${CLOSE_WITHIN_MS / 1000} s`), CLOSE_WITHIN_MS).unref();
       // A connection whose request was under way when the close began is kept alive by its client afterwards.
       setInterval(() => app.server.closeIdleConnections(), 100).unref();
@@ -65,6 +69,7 @@ async function main(): Promise<void> {
   await app.listen({ host: settings.host, port: settings.port }).catch(error => {
     fail(1, `cannot listen on ${settings.host}:${settings.port}: ${describe(error)}`);
   });
+  listening = true;
 }
 
 main().catch(error => fail(1, describe(error)));

@@ -2,7 +2,17 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 
 export interface Settings {
-  database: { host: string; port: number; name: string; user: string; password: string };
+  /** `poolSize`: how many connections to it there are at most. */
+  database: {
+    host: string;
+    port: number;
+    name: string;
+    user: string;
+    password: string;
+    poolSize: number;
+  };
+  /** How long it serves on, asking every client to connect anew, once it is told to close. */
+  drainSeconds: number;
   /** Keys the digests under which sessions are stored; changing it ends every session. */
   sessionSecret: string;
   environment: "development" | "production" | "test";
@@ -19,6 +29,11 @@ const text = z.string("is missing").trim().min(1, "is missing");
 const notPort = "must be a port number";
 const port = z.coerce.number(notPort).int(notPort).min(1, notPort).max(65535, notPort);
 
+const count = (from: number, to: number) => {
+  const not = `must be a whole number from ${from} to ${to}`;
+  return z.coerce.number(not).int(not).min(from, not).max(to, not);
+};
+
 const schema = z.object({
   DB_HOST: text,
   DB_PORT: port.default(5432),
@@ -29,6 +44,8 @@ const schema = z.object({
     .default("development"),
   HOST: text.default("127.0.0.1"),
   PORT: port.default(3001),
+  DB_POOL_SIZE: count(1, 1000).default(10),
+  DRAIN_SECONDS: count(0, 300).default(0),
   FRONTEND_URL: z
     .url({ protocol: /^https?$/, error: "must be an address such as http://localhost" })
     .optional(),
@@ -53,12 +70,14 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     throw new SettingsError(`The environment is not complete: ${problems.join("; ")}.`);
   }
   const { DB_HOST, DB_PORT, DB_NAME, DB_USER, NODE_ENV, HOST, PORT, FRONTEND_URL } = parsed.data;
+  const { DB_POOL_SIZE: poolSize, DRAIN_SECONDS } = parsed.data;
   return {
-    database: { host: DB_HOST, port: DB_PORT, name: DB_NAME, user: DB_USER, password },
+    database: { host: DB_HOST, port: DB_PORT, name: DB_NAME, user: DB_USER, password, poolSize },
     sessionSecret,
     environment: NODE_ENV,
     host: HOST,
     port: PORT,
+    drainSeconds: DRAIN_SECONDS,
     ...(FRONTEND_URL === undefined ? {} : { frontendOrigin: new URL(FRONTEND_URL).origin }),
   };
 }

@@ -11,6 +11,14 @@ export interface EngineTraits {
   rootless: boolean;
   /** Inputs of containers that it takes and does not carry out, because the kernel does not let it. */
   dropped: DroppedInput[];
+  /** Its node in a Docker swarm. */
+  swarm: SwarmNode;
+}
+
+export interface SwarmNode {
+  /** `worker`: another machine decides what runs. `none`: it is in no swarm, or its swarm has lost its managers. */
+  is: "manager" | "worker" | "none";
+  id: string;
 }
 
 export type DroppedInput = "memory" | "memorySwap";
@@ -26,6 +34,7 @@ interface Info {
   MemoryLimit?: boolean;
   SwapLimit?: boolean;
   CgroupVersion?: string;
+  Swarm?: { NodeID?: string; LocalNodeState?: string; ControlAvailable?: boolean };
 }
 
 const asked = new WeakMap<Engine, Promise<EngineTraits>>();
@@ -49,7 +58,12 @@ async function askTraits({ host, kind }: Engine): Promise<EngineTraits> {
   const identity = kind === "podman" ? folder : info.ID;
   if (!identity) throw nameless("");
   const rootless = info.Rootless || info.SecurityOptions?.includes("name=rootless") || false;
-  return { identity, rootless, dropped: droppedInputs(info, rootless) };
+  return { identity, rootless, dropped: droppedInputs(info, rootless), swarm: swarmNode(info) };
+}
+
+function swarmNode({ Swarm: swarm = {} }: Info): SwarmNode {
+  const is = swarm.LocalNodeState !== "active" ? "none" : swarm.ControlAvailable ? "manager" : "worker";
+  return { is, id: swarm.NodeID ?? "" };
 }
 
 /** Many small machines start without the kernel's accounting of memory, or of what is swapped out. */

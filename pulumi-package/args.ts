@@ -54,6 +54,11 @@ export interface PostgresWithBackupsArgs {
    */
   backendSecretsInEnvironment?: pulumi.Input<boolean>;
   /**
+   * How many backends serve the API side by side. More than one runs as a service of a Docker swarm, whose
+   * updates leave nobody without an answer. httpAddress must then be 0.0.0.0. docs/backends.md says more.
+   */
+  backends?: pulumi.Input<number>;
+  /**
    * The address of the pages that may call the API with cookies. When it is not set, the API's own address.
    */
   frontendUrl?: pulumi.Input<string>;

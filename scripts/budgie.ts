@@ -13,7 +13,7 @@ import { type AdoptOptions, adopt } from "./adopt.ts";
 import { withRawTerminal } from "./agent-command.ts";
 import { psqlAt } from "./at-backup.ts";
 import { enableChecksums } from "./checksums.ts";
-import { restartContainers, startContainers, stopContainers } from "./containers.ts";
+import { logged, restartContainers, startContainers, stopContainers } from "./containers.ts";
 import { dropPrevious } from "./drop-previous.ts";
 import { type FailoverOptions, failover } from "./failover.ts";
 import { forward } from "./forward.ts";
@@ -397,8 +397,8 @@ interface LogOptions {
 async function showLogs(roles: Role[] | undefined, { follow, tail, json }: LogOptions): Promise<void> {
   const found = await stack();
   requireHere(found, roles ?? []);
-  const { containers } = found;
-  const shown = containers.filter(({ role }) => roles?.includes(role) ?? true);
+  const wanted = found.containers.filter(({ role }) => roles?.includes(role) ?? true);
+  const shown = (await Promise.all(wanted.map(logged))).flat();
   const options = { tail: Number(tail), timestamps: !json };
   const lines = (): Transform => (json ? new PassThrough() : readableLines());
   for (const { name, container } of shown) {

@@ -1,4 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
+import {
+  type BackendService,
+  backendContainers,
+  backendsLoop,
+  lookAgain,
+  scaleBackends,
+  stopBackends,
+} from "../engine/backend-service.ts";
 import { containerLog } from "../engine/container-log.ts";
 import { psqlIfRunning } from "../engine/psql-in-container.ts";
 import { STOP_WITHIN_SECONDS } from "../engine/stop-line.ts";
@@ -25,11 +34,10 @@ export async function startContainers(stack: Stack, roles: readonly Role[] = rol
   requireHere(stack, roles);
   for (const role of rolesOf(stack).filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
-    if (!target.running) {
+    if (await isShort(target)) {
       if (role === "database") await requireOnlyServer(stack);
       say(`[i] Starting ${target.name}...`);
-      if (target.atWork) await unpause(target);
-      await target.container.start().catch(unlessAlreadySo);
+      await startContainer(target);
     }
     await requireReady(target);
     say(`[✓] ${target.name} is ready`);
@@ -50,8 +58,23 @@ export async function stopContainers(stack: Stack, roles: readonly Role[] = role
   }
 }
 
+/** Starts it as it is, and does not wait for it. Several backends become as many as the stack has declared. */
+export async function startContainer(target: StackContainer): Promise<void> {
+  if (target.service) return scaleBackends(target.service, target.service.declared);
+  if (target.atWork) await unpause(target);
+  await target.container.start().catch(unlessAlreadySo);
+}
+
+/** Whether there is something to start. Several backends may be fewer than they should be. */
+async function isShort({ service, running }: StackContainer): Promise<boolean> {
+  if (!service) return !running;
+  const { wanted, declared } = await lookAgain(service);
+  return wanted < declared;
+}
+
 /** Gives it time to end by itself. One that has ended meanwhile is what was asked for. */
 export async function stopContainer(target: StackContainer): Promise<void> {
+  if (target.service) return stopBackends(target.service);
   // What is paused hears no signal.
   await unpause(target);
   await target.container.stop({ t: STOP_WITHIN_SECONDS }).catch(unlessAlreadySo);
@@ -82,7 +105,7 @@ async function requireReady(target: StackContainer): Promise<void> {
   const giveUpAt = Date.now() + READY_WITHIN_MS;
   let why = await notReady(target);
   while (why !== null) {
-    if (restartsInALoop(await target.container.inspect(), new Date())) {
+    if (await loops(target)) {
       throw new Stop(
         EXIT.failed,
         `${target.name} ends by itself, and is started again and again. Its log ends with:\n${await lastLines(target)}`,
@@ -101,17 +124,41 @@ async function requireReady(target: StackContainer): Promise<void> {
   }
 }
 
-async function lastLines({ container }: StackContainer): Promise<string> {
-  const log = await containerLog(container, { tail: 8 });
-  return log.trimEnd().split("\n").map(readableLine).join("\n");
+/** Whether it ends by itself and is started again, over and over. */
+export async function loops({ container, service }: StackContainer): Promise<boolean> {
+  if (service) return backendsLoop(service);
+  return restartsInALoop(await container.inspect(), new Date());
+}
+
+/** What is asked for its log: of several backends each. */
+export async function logged({
+  name,
+  container,
+  service,
+}: StackContainer): Promise<{ name: string; container: Docker.Container }[]> {
+  return service ? backendContainers(service) : [{ name, container }];
+}
+
+async function lastLines(target: StackContainer): Promise<string> {
+  const asked = await logged(target);
+  const logs = await Promise.all(asked.map(({ container }) => containerLog(container, { tail: 8 })));
+  return logs.join("").trimEnd().split("\n").map(readableLine).join("\n");
 }
 
 /** Why it does not serve yet; null when it does. */
 async function notReady(target: StackContainer): Promise<string | null> {
+  if (target.service) return severalNotReady(target.service);
   const { State: state } = await target.container.inspect();
   if (!state.Running) return `it is ${state.Status}`;
   if (target.role === "database") return databaseNotReady(target);
   const url = target.role === "backend" ? target.labels[LABEL.url] : undefined;
+  return url ? apiProblem(url) : null;
+}
+
+async function severalNotReady(known: BackendService): Promise<string | null> {
+  const { running, wanted, labels } = await lookAgain(known);
+  if (running < wanted || wanted === 0) return `${running} of ${wanted} run`;
+  const url = labels[LABEL.url];
   return url ? apiProblem(url) : null;
 }
 

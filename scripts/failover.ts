@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
+import { backendService, stopBackends } from "../engine/backend-service.ts";
 import { engineClient } from "../engine/client.ts";
 import { psqlIfRunning } from "../engine/psql-in-container.ts";
+import { engineTraits } from "../engine/traits.ts";
 import { unlessMissing } from "../engine/unless-missing.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import {
@@ -67,6 +69,7 @@ export async function failover(wanted: string | undefined, options: FailoverOpti
     candidates(hosts, prefix),
   ]);
   const chosen = choose(replicas, options.to);
+  await requireSwarmFor(settings, chosen);
   const plan = { stack, prefix, old, chosen, replicas };
   for (const line of shownPlan(plan)) say(line);
   requireOldAside(plan, options);
@@ -102,6 +105,19 @@ function choose(replicas: readonly Candidate[], to: string | undefined): Candida
       `Go on with that one: npx budgie failover --to ${promoted.name}`,
     );
   return chosen;
+}
+
+/** Before anything is stopped: the stack would come up as far as its API, and not with it. */
+async function requireSwarmFor(settings: ReadonlyMap<string, string>, chosen: Candidate): Promise<void> {
+  const backends = Number(settings.get("backends") ?? 1);
+  if (backends <= 1) return;
+  const { swarm } = await engineTraits(chosen.engine);
+  if (swarm.is === "manager" && chosen.engine.kind === "docker") return;
+  throw new Stop(
+    EXIT.usage,
+    `The stack has ${backends} backends (budgie:backends), and the engine of ${chosen.name} manages no swarm for them. Nothing was changed.`,
+    `Make it one: docker --host ${chosen.engine.host} swarm init. Or come up with one backend: npm run pulumi -- config set budgie:backends 1`,
+  );
 }
 
 function shownPlan({ stack, prefix, old, chosen, replicas }: Plan): string[] {
@@ -169,15 +185,26 @@ async function fence(plan: Plan): Promise<void> {
   const client = engineClient(old.engine.host);
   const containerOf = (role: Role) => client.getContainer(containerName(prefix, role));
   if (old.state === "serves") {
+    await stopService(plan);
     for (const role of BESIDE_DATABASE) await unlessMissing(stop(containerOf(role)));
     await requireReceived(plan, containerOf("database"));
   }
+  // A database that was stopped before may have backends that wait for it.
+  await stopService(plan);
   for (const role of [...BESIDE_DATABASE, "database"] as const) {
     const container = containerOf(role);
     if ((await unlessMissing(container.inspect())) === undefined) continue;
     await stopForGood(container);
     say(`[✓] ${containerName(prefix, role)} is stopped on the old machine, and stays so`);
   }
+}
+
+/** Several backends. A swarm starts none of those that are not wanted, after a restart of its engine either. */
+async function stopService({ prefix, old }: Plan): Promise<void> {
+  const service = await backendService(engineClient(old.engine.host), prefix);
+  if (!service || service.wanted === 0) return;
+  await stopBackends(service);
+  say(`[✓] The ${service.declared} backends are stopped on the old machine, and stay so`);
 }
 
 /** Throws a Stop where the replica does not get what the database has written by now. Then the database serves on. */

@@ -1,7 +1,6 @@
 import { Stop } from "../shared/exit-codes.ts";
 import { END_SIGNALS } from "../shared/interruption.ts";
-import { startContainers, stopContainer } from "./containers.ts";
-import { restartsInALoop } from "./restart-loop.ts";
+import { loops, startContainer, startContainers, stopContainer } from "./containers.ts";
 import type { Stack, StackContainer } from "./stack-containers.ts";
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -12,7 +11,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
  */
 export async function holdLoopingBackend(stack: Stack): Promise<StackContainer | null> {
   const backend = stack.containers.find(({ role }) => role === "backend");
-  if (!backend || !restartsInALoop(await backend.container.inspect(), new Date())) return null;
+  if (!backend || !(await loops(backend))) return null;
   say(
     `[!] ${backend.name} ends by itself and restarts again and again. It is stopped for the restore, so that it changes nothing of what is restored`,
   );
@@ -24,9 +23,10 @@ export async function holdLoopingBackend(stack: Stack): Promise<StackContainer |
  * For when nothing was restored. Does not wait until the backend serves, because it did not before. The error stays the
  * one that kept the restore from succeeding.
  */
-export async function releaseAsItWas({ container, name }: StackContainer): Promise<void> {
+export async function releaseAsItWas(backend: StackContainer): Promise<void> {
+  const { name } = backend;
   try {
-    await container.start();
+    await startContainer(backend);
     say(`[i] ${name} is started again, as it was before`);
   } catch (error) {
     say(`[!] ${name} could not be started again: ${(error as Error).message}. Try: npx budgie start backend`);

@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import { type BackendService, backendServices } from "../engine/backend-service.ts";
 import { engineClient } from "../engine/client.ts";
 import { type Engine, findEngine, unreachable } from "../engine/find-engine.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
@@ -17,7 +18,10 @@ export interface StackContainer {
   /** `Up 3 hours`, `Exited (0) 2 minutes ago`. */
   state: string;
   labels: Record<string, string>;
+  /** Of a service there is no such container, and the engine says so of whatever it is asked. */
   container: Docker.Container;
+  /** Several backends, where a swarm runs them. They are started and stopped by their number. */
+  service?: BackendService;
 }
 
 /** The containers of one stack. Nothing of another stack's is ever in it. */
@@ -54,12 +58,19 @@ export async function reachableEngine(): Promise<Engine> {
 export async function stacksOf(engine: Engine): Promise<Stack[]> {
   const client = engineClient(engine.host);
   const listed = await client.listContainers({ all: true, filters: { label: [LABEL.role] } });
+  const services = await backendServices(client, [LABEL.role]);
   const stacks = new Map<string, Stack>();
-  for (const info of listed) {
-    const { [LABEL.stack]: name, [LABEL.prefix]: prefix, [LABEL.role]: label } = info.Labels;
-    const role = ROLES.find(known => known === label);
-    if (!name || !prefix || !role) continue;
+  const stackOf = (labels: Record<string, string>) => {
+    const { [LABEL.stack]: name, [LABEL.prefix]: prefix } = labels;
+    if (!name || !prefix) return undefined;
     const stack = stacks.get(prefix) ?? { name, prefix, engine, containers: [] };
+    stacks.set(prefix, stack);
+    return stack;
+  };
+  for (const info of listed) {
+    const role = ROLES.find(known => known === info.Labels[LABEL.role]);
+    const stack = role && stackOf(info.Labels);
+    if (!stack) continue;
     stack.containers.push({
       role,
       name: (info.Names[0] ?? info.Id).replace(/^\//, ""),
@@ -69,9 +80,27 @@ export async function stacksOf(engine: Engine): Promise<Stack[]> {
       labels: info.Labels,
       container: client.getContainer(info.Id),
     });
-    stacks.set(prefix, stack);
+  }
+  for (const service of services) {
+    const stack = stackOf(service.labels);
+    // While one backend becomes several, its container is there beside the service until the `up` ends.
+    if (!stack) continue;
+    const others = stack.containers.filter(({ role, running }) => role !== "backend" || running);
+    stack.containers = [...others, asContainer(client, service)];
   }
   return [...stacks.values()];
+}
+
+function asContainer(client: Docker, service: BackendService): StackContainer {
+  const { id, name, labels, wanted, running, update } = service;
+  const under = update === "under way" ? ", an update is under way" : "";
+  return {
+    ...{ role: "backend", name, labels, service },
+    running: running > 0,
+    atWork: wanted > 0,
+    state: wanted === 0 ? "stopped" : `${running} of ${wanted} running${under}`,
+    container: client.getContainer(id),
+  };
 }
 
 /** Chooses among the stacks that are there, by name or by prefix. Throws a Stop as `findStack` says. */

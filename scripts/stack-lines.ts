@@ -1,4 +1,5 @@
 import { isLocal } from "../engine/address.ts";
+import type { BackendService } from "../engine/backend-service.ts";
 import { engineClient, inTime } from "../engine/client.ts";
 import { collectIfRunning } from "../engine/run-in-container.ts";
 import { unlessMissing } from "../engine/unless-missing.ts";
@@ -36,14 +37,27 @@ export async function engineLines(stack: Stack): Promise<Told[]> {
 function containerLine(stack: Stack, role: Role): Told {
   const id = LINE_OF[role];
   try {
-    const { name, state } = containerOf(stack, role);
-    return { id, figure: `${name} ${state}` };
+    const { name, state, service } = containerOf(stack, role);
+    return { id, figure: `${name} ${state}`, ...(service ? { problems: problemsOfSeveral(service) } : {}) };
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
     const found = stack.containers.find(container => container.role === role);
     const figure = found ? `${found.name} ${found.state}` : "missing";
     return { id, figure, problems: [`${error.message} ${error.next ?? ""}`.trim()] };
   }
+}
+
+/** The others serve on, so nobody else notices. */
+function problemsOfSeveral({ name, running, declared, wanted, update }: BackendService): string[] {
+  if (update === "rolled back")
+    return [
+      `The newest version of ${name} did not come up, so the one before serves. See why: npx budgie logs backend. Then: npm run pulumi -- up --refresh`,
+    ];
+  if (update === "stuck")
+    return [`An update of ${name} stands still. Put it right: npm run pulumi -- up --refresh`];
+  if (running >= declared || update === "under way") return [];
+  const next = wanted < declared ? "npx budgie start backend" : "npx budgie logs backend";
+  return [`Only ${running} of ${declared} backends run. Next: ${next}`];
 }
 
 /** Asks the API itself where its address is this machine's. */

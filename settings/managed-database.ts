@@ -111,6 +111,7 @@ interface OtherValues {
   databasePort: number | undefined;
   pointInTime: boolean;
   replicaHosts: readonly string[] | undefined;
+  backends: number;
 }
 
 /** Settings that are fine alone and wrong together. */
@@ -170,6 +171,11 @@ function unfitting(values: Partial<ManagedValues & OtherValues>): Problem[] {
   if (values.replicaHosts) refuse("replicaHosts", "cannot be followed by replicas of the stack's own");
   if (values.pointInTime)
     refuse("pointInTime", "gives its WAL to nobody; Amazon keeps it, and goes back to a moment with it");
+  if ((values.backends ?? 1) > 1)
+    refuse(
+      "backends",
+      "is for one backend: several are given neither its certificates nor its connections yet",
+    );
   if (values.databasePort !== undefined)
     refuse("databasePort", "has an address of its own, and no port of 127.0.0.1");
   if (database === "aurora" && values.databaseStorageGigabytes !== undefined)

@@ -7,6 +7,8 @@ export const LABEL = {
   role: "budgie.role",
   /** Of the API: where it answers. */
   url: "budgie.url",
+  /** Of several backends: how many there are to be. */
+  backends: "budgie.backends",
   /** Of the backup agent: the backup directory on the engine's machine, and as the operator wrote it. */
   backupDir: "budgie.backup-dir",
   backupDirShown: "budgie.backup-dir-shown",

@@ -27,6 +27,11 @@ export function networkName(namePrefix: string): string {
   return `${namePrefix}-network`;
 }
 
+/** Where several backends reach the database. A swarm's services are in no network of one machine. */
+export function backendsNetworkName(namePrefix: string): string {
+  return `${namePrefix}-backends`;
+}
+
 /** DANGER: the data is in the volume of this name. Under another name the database begins empty. */
 export function databaseVolumeName(namePrefix: string): string {
   return `${namePrefix}-postgres-data`;

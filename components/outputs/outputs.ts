@@ -76,7 +76,7 @@ export function readmeOutput(deployed: Deployed): pulumi.Output<string> {
   const { settings, backend, agent, db, backupPlace } = deployed;
   const { stack, namePrefix, databaseName } = settings;
   return pulumi
-    .all([backend.container.name, agent.container.name, shownDatabase(settings, db)])
+    .all([backend.name, agent.container.name, shownDatabase(settings, db)])
     .apply(([api, backup, database]) =>
       stackReadme({
         stack,

@@ -19,6 +19,14 @@ import { type ManagedLook, NOTHING_LEFT } from "../managed/parts.ts";
 import type { BucketLook } from "../offsite/bucket-look.ts";
 import { bucketOwnership } from "../offsite/bucket-owner.ts";
 import { storeLacks } from "../offsite/store-lacks.ts";
+import {
+  backendsProblem,
+  backendsStopped,
+  connectionsProblem,
+  makeWayForBackends,
+  severalBackends,
+} from "./backends.ts";
+import { removeUnknownBackends } from "./backends-leftovers.ts";
 import { createBackupDirectory, requireUsableDirectory, sharedDirectoryProblem } from "./backup-directory.ts";
 import { startStopped, takesItsPassword } from "./healthy-database.ts";
 import { inTheWayProblem } from "./in-the-way.ts";
@@ -53,6 +61,8 @@ export interface Prepared {
   passwordAgain: boolean;
   /** Whether the API is stopped: some engines start the same container again, and it must answer once more. */
   apiAgain: boolean;
+  /** Where there is more than one backend: how many, and the node of the swarm on which they run. */
+  several: { backends: number; node: string } | undefined;
   backupPlace: BackupPlace;
   /** That of the stack whose data this one takes over; undefined where there is none. */
   refreshDirectory: string | undefined;
@@ -79,8 +89,7 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
     const [problems, found, apiAgain, traits, pins, triggers, replicas] = await Promise.all([
       problemsOf(engine, settings, state, { backupDirectory: place.source, within }),
       takesItsPassword(engine, state, namePrefix),
-      engine.reachable &&
-        isStopped(engineClient(engine.host).getContainer(containerName(namePrefix, "backend"))),
+      engine.reachable && apiStopped(engine, namePrefix),
       engine.reachable ? engineTraits(engine) : undefined,
       pinnedImages(engine),
       imageTriggers(engine, knownImages(state)),
@@ -94,8 +103,13 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
       await requireUsableDirectory(engine, place.source, settings.backupDir, settings.backupFormat);
       if (await reopenBackupDirectory(engine, namePrefix, place.source)) pulumi.log.warn(LOST_DIRECTORY);
     }
+    const several = await severalBackends(engine, settings);
     const bucketLook = await lookAtOwnBucket(settings);
     const managedLook = await lookAtOwnManaged(settings, state);
+    if (!pulumi.runtime.isDryRun()) {
+      await makeWayForBackends(engine, settings);
+      await removeUnknownBackends(engine, state, namePrefix);
+    }
     const lost = await makeWayForLost(engine, settings, state, problems);
     // On a volume that an upgrade has emptied, the old server would make a new database.
     const upgrading = engine.reachable && (await upgradeVolume(engineClient(engine.host), namePrefix));
@@ -107,7 +121,7 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
     const lacks = storeLacks(settings.objectStore, settings.ssh !== undefined);
     if (pulumi.runtime.isDryRun()) for (const sentence of lacks) pulumi.log.warn(sentence);
     const dropped = traits?.dropped ?? [];
-    const again = { passwordAgain, apiAgain };
+    const again = { passwordAgain, apiAgain, several };
     const places = { lost: new Set(lost.map(({ role }) => role)), marks: placeMarks(state, lost) };
     const database = state.resource("docker:index/container:Container", "database-container");
     const newVolume = checksumVariables(database?.outputs.envs);
@@ -117,6 +131,11 @@ export async function prepare(read: Settings, within: Within): Promise<Prepared>
   } catch (error) {
     throw new Refusal((error as Error).message);
   }
+}
+
+async function apiStopped(engine: Engine, namePrefix: string): Promise<boolean> {
+  const container = engineClient(engine.host).getContainer(containerName(namePrefix, "backend"));
+  return (await isStopped(container)) || (await backendsStopped(engine, namePrefix));
 }
 
 function underFirstName(settings: Settings, state: StackState): Settings {
@@ -202,6 +221,8 @@ function problemsOf(
     here(otherLibraryProblem(engine, knownImages(state).get("database-image"))),
     here(namePrefixProblem(engine, namePrefix, stack)),
     here(inTheWayProblem(engine, state, namePrefix)),
+    here(backendsProblem(engine, settings)),
+    here(connectionsProblem(engine, settings)),
     ...publishedPorts(settings).map(port => here(portProblem(engine, namePrefix, port))),
     here(sharedDirectoryProblem(engine, namePrefix, backupDirectory)),
     here(otherDatabaseProblem(engine, namePrefix)),

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import type Docker from "dockerode";
 import { isLocal } from "../../engine/address.ts";
+import { backendService } from "../../engine/backend-service.ts";
 import { engineClient } from "../../engine/client.ts";
 import type { Engine } from "../../engine/find-engine.ts";
 import { engineTraits } from "../../engine/traits.ts";
@@ -52,6 +53,7 @@ export async function portProblem(
 
 /** By what it was made with: between two restarts of a container that does not stay up, the engine lists no port. */
 async function ownHolds(client: Docker, namePrefix: string, { role, port }: PublishedPort): Promise<boolean> {
+  if (role === "backend" && (await backendService(client, namePrefix))?.port === port) return true;
   const label = [labelledAs(LABEL.prefix, namePrefix), labelledAs(LABEL.role, role)];
   // Not filtered by the engine: Podman answers 500 to a status that it does not know, and `restarting` is one.
   const listed = await client.listContainers({ all: true, filters: { label } });

@@ -11,13 +11,26 @@ import { agentCommand, containerName } from "../../shared/names.ts";
 export async function noteBackend(client: Docker, backend: Docker.Container): Promise<string> {
   try {
     const { Image: id, Config: made } = await backend.inspect();
-    const { RepoDigests: digests, RepoTags: tags } = await client.getImage(id).inspect();
-    const name = tags?.[0] ?? made.Image;
-    const digest = digests?.[0]?.split("@")[1] ?? id;
-    const agent = client.getContainer(containerName(made.Labels[LABEL.prefix] ?? "", "backup-agent"));
-    const { code, stderr } = await collectFromContainer(agent, agentCommand("note-backend", name, digest));
-    return code === EXIT.done ? "" : ` Which image it runs is not noted: ${stderr.trim()}`;
+    return await noteImage(client, id, made.Labels[LABEL.prefix] ?? "", made.Image);
   } catch (error) {
-    return ` Which image it runs is not noted: ${(error as Error).message}`;
+    return notNoted((error as Error).message);
   }
+}
+
+/** The same of an image by its id. @param asked how it was asked for, where it has no name */
+export async function noteImage(client: Docker, id: string, namePrefix: string, asked = id): Promise<string> {
+  try {
+    const { RepoDigests: digests, RepoTags: tags } = await client.getImage(id).inspect();
+    const digest = digests?.[0]?.split("@")[1] ?? id;
+    const agent = client.getContainer(containerName(namePrefix, "backup-agent"));
+    const note = agentCommand("note-backend", tags?.[0] ?? asked, digest);
+    const { code, stderr } = await collectFromContainer(agent, note);
+    return code === EXIT.done ? "" : notNoted(stderr.trim());
+  } catch (error) {
+    return notNoted((error as Error).message);
+  }
+}
+
+function notNoted(why: string): string {
+  return ` Which image it runs is not noted: ${why}`;
 }

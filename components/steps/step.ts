@@ -7,6 +7,8 @@ type Script =
   | "database-ready"
   | "database-identity"
   | "backend-ready"
+  | "backends-network"
+  | "backends-ready"
   | "local-store-bucket"
   | "store-lifecycle"
   | "store-ready"
@@ -16,6 +18,8 @@ type Script =
 interface StepOptions extends pulumi.CustomResourceOptions {
   /** Whether it runs this time although its input is the same. @default false */
   again?: boolean;
+  /** The script that runs, with the same input, before it is removed. @default none */
+  undone?: "leave-backends-network";
 }
 
 /**
@@ -26,12 +30,13 @@ export function step(
   name: string,
   script: Script,
   input: Record<string, pulumi.Input<unknown>>,
-  { again = false, ...opts }: StepOptions,
+  { again = false, undone, ...opts }: StepOptions,
 ): command.local.Command {
   return new command.local.Command(
     name,
     {
       create: `node components/run.mjs ${script}`,
+      ...(undone ? { delete: `node components/run.mjs ${undone}` } : {}),
       ...programPlace,
       stdin: pulumi.secret(pulumi.jsonStringify(input)),
       addPreviousOutputInEnv: false,

@@ -101,6 +101,7 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
             database: db.connection,
             after: agent.databaseIdentity,
             again: apiAgain,
+            several: prepared.several,
             sessionSecret: settings.sessionSecret,
             http: { address: settings.httpAddress, port: settings.httpPort },
             frontendUrl: settings.frontendUrl,

@@ -413,6 +413,19 @@ describe("starting", () => {
     await untilHealthy("the first backend is back", new Visitor());
   });
 
+  it("told to close beside others serves on for as long as it was told, and asks its clients to connect anew", async () => {
+    const one = await bundle.start({ ...environment(), DRAIN_SECONDS: "3" });
+    await one.ready();
+    const before = await fetch(`${one.url}/health`);
+    expect(before.headers.get("keep-alive")).toBe("timeout=5");
+    const closed = one.stop();
+    await until("it was told", one.output, output => output.includes("SIGTERM: closing"));
+    const during = await fetch(`${one.url}/health`);
+    expect(during.status).toBe(200);
+    expect(during.headers.get("connection")).toBe("close");
+    expect(await closed).toBe(0);
+  });
+
   it("several at once on an empty database migrates it once", async () => {
     await sql("postgres", "CREATE DATABASE empty");
     const three = await Promise.all([1, 2, 3].map(() => bundle.start(environment("empty"))));

@@ -15,6 +15,8 @@ export interface TestDockerd {
   /** `unix:///…` */
   host: string;
   docker: Docker;
+  /** On this machine; null while it does not run. */
+  pid(): Promise<number | null>;
   /** Brings what its containers publish on a port of 127.0.0.1, which is another one there, to the same port here. */
   publish(port: number): Promise<void>;
   /** Ends the engine as its init system does. It stops its containers first. */
@@ -66,6 +68,7 @@ export async function startDockerd(): Promise<TestDockerd> {
   return {
     host,
     docker,
+    pid,
     publish: async port => {
       const server = createServer(client => void pid().then(there => relay(client, there, port)));
       relays.push(server);

@@ -31,6 +31,7 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:backendDockerfile": "",
   "budgie:backendTarget": "",
   "budgie:backendSecretsInEnvironment": "false",
+  "budgie:backends": "1",
   "budgie:frontendUrl": "",
   "budgie:backupDir": "./backups",
   "budgie:backupFormat": "sql",

@@ -98,6 +98,7 @@ const faults: Fault[] = [
   ...wrongAlone("keepWeeks", "-4"),
   ...wrongAlone("destroyGraceSeconds", "5", "1e9"),
   ...wrongAlone("backendSecretsInEnvironment", "yes", "True"),
+  ...wrongAlone("backends", "0", "20", "many"),
   ...wrongAlone("engineHost", "docker.sock", "http://localhost"),
   ...wrongAlone("region", "EU Central"),
   ...["httpPrt", "databaseNam", "keepDay", "anything-at-all"].map(name => ({

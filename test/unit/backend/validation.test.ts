@@ -11,6 +11,7 @@ const nowhere = {
   name: "budgie_dev",
   user: "budgie_user",
   password: "canary-db",
+  poolSize: 1,
 };
 
 const log: string[] = [];

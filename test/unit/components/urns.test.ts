@@ -31,6 +31,7 @@ budgie:stack:Replica replica-nonexistent_db2_sock
 command:local:Command backup-gate-of-older-stacks
 command:local:Command backend-ready in budgie:stack:Backend
 command:local:Command backend-session-secret in budgie:stack:Backend
+command:local:Command backends-network in budgie:stack:Backend
 command:local:Command backup-agent-database-identity in budgie:stack:BackupAgent
 command:local:Command backup-agent-manifest-key in budgie:stack:BackupAgent
 command:local:Command backup-gates-before-change in budgie:stack:BackupGates
@@ -54,6 +55,7 @@ docker:index/container:Container backup-agent-container in budgie:stack:BackupAg
 docker:index/container:Container database-container in budgie:stack:Database
 docker:index/container:Container object-store-container in budgie:stack:ObjectStore
 docker:index/container:Container replica-nonexistent_db2_sock-container in budgie:stack:Replica
+docker:index/network:Network backends-overlay in budgie:stack:Backend
 docker:index/network:Network network
 docker:index/network:Network replica-nonexistent_db2_sock-network in budgie:stack:Replica
 docker:index/remoteImage:RemoteImage backend-image in budgie:stack:Backend
@@ -61,6 +63,9 @@ docker:index/remoteImage:RemoteImage backup-agent-image in budgie:stack:BackupAg
 docker:index/remoteImage:RemoteImage database-image in budgie:stack:Database
 docker:index/remoteImage:RemoteImage object-store-image in budgie:stack:ObjectStore
 docker:index/remoteImage:RemoteImage replica-nonexistent_db2_sock-image in budgie:stack:Replica
+docker:index/secret:Secret backend-db-password in budgie:stack:Backend
+docker:index/secret:Secret backend-session-secret in budgie:stack:Backend
+docker:index/service:Service backend-service in budgie:stack:Backend
 docker:index/volume:Volume backup-agent-records in budgie:stack:BackupAgent
 docker:index/volume:Volume database-volume in budgie:stack:Database
 docker:index/volume:Volume object-store-volume in budgie:stack:ObjectStore
@@ -87,6 +92,8 @@ const WITH_A_REPLICA = {
   "budgie:replicationAddress": "10.0.0.5",
 };
 
+const WITH_SEVERAL_BACKENDS = { "budgie:backends": "3", "budgie:httpAddress": "0.0.0.0" };
+
 const nameOf = (type: string, name: string, parent: string) => {
   const parentType = parent.split("::").at(-2)?.split("$").at(-1) ?? "";
   return `${type} ${name}${parentType.startsWith("budgie:") ? ` in ${parentType}` : ""}`;
@@ -107,6 +114,7 @@ it("every resource still goes by the name, or has it for an alias, that the stat
       .resources,
     ...(await runProgram(IN_ANOTHER_STORE, { secretKeys: Object.keys(KEYS) })).resources,
     ...(await runProgram(WITH_A_REPLICA)).resources,
+    ...(await runProgram(WITH_SEVERAL_BACKENDS)).resources,
   ];
   const names = new Set(resources.map(namesOf));
   const known = new Set([...names, ...resources.flatMap(aliasesOf)]);

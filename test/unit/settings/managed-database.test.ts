@@ -94,6 +94,7 @@ describe("a database that Amazon runs", () => {
   it.each([
     [{ replicaHosts: "ssh://a@db2", replicationAddress: "10.0.0.5" }, "config rm budgie:replicaHosts"],
     [{ pointInTime: "true" }, "config rm budgie:pointInTime"],
+    [{ backends: "3", httpAddress: "0.0.0.0" }, "config rm budgie:backends"],
     [{ databasePort: "5432" }, "config rm budgie:databasePort"],
     [{ database: "aurora", databaseStorageGigabytes: "20" }, "config rm budgie:databaseStorageGigabytes"],
     [{ databaseName: "_budgie" }, "config set budgie:databaseName budgie"],

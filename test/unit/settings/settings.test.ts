@@ -268,6 +268,7 @@ describe("accepted settings", () => {
       httpAddress: "127.0.0.1",
       backend: { from: "project" },
       backendSecretsInEnvironment: false,
+      backends: 1,
       frontendUrl: undefined,
       backupDir: "./backups",
       backupFormat: "sql",

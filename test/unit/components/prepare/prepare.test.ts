@@ -56,6 +56,7 @@ function container(port: number, labels: Record<string, string>, listed = true) 
 function answer(path: string): unknown {
   const url = new URL(path, "http://engine");
   if (url.pathname === "/info") return { ID: "id", Rootless: rootless };
+  if (url.pathname === "/services") return [];
   if (url.pathname !== "/containers/json") return containers[0];
   const filters = JSON.parse(url.searchParams.get("filters") ?? "{}") as { label?: string[] };
   return containers.filter(({ Labels: labels }) =>
