@@ -16,6 +16,7 @@ import { makeTablespace, RICH_DATABASE } from "../support/database/rich.ts";
 import { snapshotDatabase } from "../support/database/snapshot.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 import { giveCertificate, makeCertificate } from "../support/servers/tls.ts";
+import { SLOW } from "../support/slow-lane.ts";
 import { until } from "../support/until.ts";
 
 const docker = new Docker();
@@ -37,6 +38,9 @@ const LEDGER = `
 const NEW_BUDGIE = `
   CREATE TABLE users (id int, email text); CREATE TABLE entries (id int);
   CREATE TABLE backend_migrations AS SELECT '0001' AS name`;
+
+/** What it says when it is killed. In the normal lane, once: in the midst of the load. */
+const MOMENTS = ["Creating database backup", "Loading budgie_", "Comparing what is there"];
 
 describe("npx budgie migrate --to postgres://…", () => {
   let source: TestPostgres;
@@ -381,7 +385,7 @@ describe("npx budgie migrate --to postgres://…", () => {
     expect(await runs()).toBe(true);
   });
 
-  it.each(["Creating database backup", "Loading budgie_", "Comparing what is there"])(
+  it.each(SLOW ? MOMENTS : MOMENTS.slice(1, 2))(
     "killed -9, the agent and the command, at %j: nothing there passes for whole, and the same command goes on",
     async moment => {
       await here(
