@@ -16,11 +16,11 @@ import { accessKey } from "./iam-access-key.ts";
 import { user } from "./iam-user.ts";
 import { userPolicy } from "./iam-user-policy.ts";
 import { checked, difference, type Kind, previewed, refreshed, stateOf } from "./kind.ts";
-import { cluster } from "./rds-cluster.ts";
-import { clusterInstance } from "./rds-cluster-instance.ts";
-import { instance } from "./rds-instance.ts";
-import { clusterParameterGroup, parameterGroup } from "./rds-parameter-group.ts";
-import { subnetGroup } from "./rds-subnet-group.ts";
+import { cluster } from "./rds/cluster.ts";
+import { clusterInstance } from "./rds/cluster-instance.ts";
+import { instance } from "./rds/instance.ts";
+import { clusterParameterGroup, parameterGroup } from "./rds/parameter-group.ts";
+import { subnetGroup } from "./rds/subnet-group.ts";
 
 const kinds = [
   bucket,

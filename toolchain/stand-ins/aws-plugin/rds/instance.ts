@@ -2,18 +2,16 @@ import {
   CreateDBInstanceCommand,
   type DBInstance,
   DeleteDBInstanceCommand,
-  DescribeDBInstancesCommand,
   ModifyDBInstanceCommand,
 } from "@aws-sdk/client-rds";
-import type { Properties } from "../provider.ts";
-import type { Connection } from "./connection.ts";
-import { unless } from "./errors.ts";
-import type { Kind } from "./kind.ts";
-import { askedVersion, untilAvailable } from "./rds-available.ts";
-import { logsExported } from "./rds-logs.ts";
-import { changeTags, readTags, tagList } from "./rds-tags.ts";
-
-const GONE = ["DBInstanceNotFoundFault", "DBInstanceNotFound"];
+import type { Properties } from "../../provider.ts";
+import { unless } from "../errors.ts";
+import type { Kind } from "../kind.ts";
+import { askedVersion } from "./available.ts";
+import { lastSnapshot } from "./last-snapshot.ts";
+import { logsExported } from "./logs.ts";
+import { availableInstance, describeInstance, NO_INSTANCE } from "./one-instance.ts";
+import { changeTags, readTags, tagList } from "./tags.ts";
 
 export const instance: Kind = {
   type: "aws:rds/instance:Instance",
@@ -70,11 +68,11 @@ export const instance: Kind = {
         Tags: tagList(inputs.tags),
       }),
     );
-    return { id, outputs: outputs(await available(at, id)) };
+    return { id, outputs: outputs(await availableInstance(at, id)) };
   },
 
   read: async (at, id, state) => {
-    const found = await describe(at, id);
+    const found = await describeInstance(at, id);
     if (!found) return undefined;
     const group = found.DBParameterGroups?.[0]?.DBParameterGroupName;
     const groups = (found.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId }) => VpcSecurityGroupId);
@@ -120,22 +118,20 @@ export const instance: Kind = {
         ApplyImmediately: news.applyImmediately === true,
       }),
     );
-    await available(at, id);
+    await availableInstance(at, id);
     await changeTags(at, olds.arn, olds, news);
   },
 
   /** Amazon refuses one that is protected. */
   remove: async (at, id, state) => {
-    const skipped = state.skipFinalSnapshot === true;
     const removing = at.rds.send(
       new DeleteDBInstanceCommand({
         DBInstanceIdentifier: id,
-        SkipFinalSnapshot: skipped,
-        ...(skipped ? {} : { FinalDBSnapshotIdentifier: state.finalSnapshotIdentifier as string }),
+        ...lastSnapshot(state),
         DeleteAutomatedBackups: state.deleteAutomatedBackups !== false,
       }),
     );
-    await unless(GONE, removing);
+    await unless(NO_INSTANCE, removing);
   },
 };
 
@@ -157,28 +153,14 @@ function toChange(inputs: Properties) {
   };
 }
 
-async function describe(at: Connection, id: string): Promise<DBInstance | undefined> {
-  const asking = at.rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: id }));
-  return (await unless(GONE, asking))?.DBInstances?.[0];
-}
-
-async function available(at: Connection, id: string): Promise<DBInstance | undefined> {
-  let found: DBInstance | undefined;
-  await untilAvailable(`the instance ${id}`, async () => {
-    found = await describe(at, id);
-    return found?.DBInstanceStatus;
-  });
-  return found;
-}
-
-function outputs(found: DBInstance | undefined): Properties {
-  const { Address: address, Port: port } = found?.Endpoint ?? {};
+function outputs(found: DBInstance): Properties {
+  const { Address: address, Port: port } = found.Endpoint ?? {};
   return {
-    arn: found?.DBInstanceArn,
+    arn: found.DBInstanceArn,
     address,
     port,
     endpoint: `${address}:${port}`,
-    resourceId: found?.DbiResourceId,
-    status: found?.DBInstanceStatus,
+    resourceId: found.DbiResourceId,
+    status: found.DBInstanceStatus,
   };
 }

@@ -5,10 +5,10 @@ import {
   DescribeDBSubnetGroupsCommand,
   ModifyDBSubnetGroupCommand,
 } from "@aws-sdk/client-rds";
-import type { Properties } from "../provider.ts";
-import { unless } from "./errors.ts";
-import type { Kind } from "./kind.ts";
-import { changeTags, readTags, tagList } from "./rds-tags.ts";
+import type { Properties } from "../../provider.ts";
+import { unless } from "../errors.ts";
+import type { Kind } from "../kind.ts";
+import { changeTags, readTags, tagList } from "./tags.ts";
 
 const GONE = ["DBSubnetGroupNotFoundFault", "DBSubnetGroupNotFound"];
 

@@ -11,11 +11,11 @@ import {
   ModifyDBParameterGroupCommand,
   type Parameter,
 } from "@aws-sdk/client-rds";
-import type { Properties } from "../provider.ts";
-import { unless } from "./errors.ts";
-import type { Fields } from "./fields.ts";
-import type { Kind } from "./kind.ts";
-import { changeTags, readTags, tagList } from "./rds-tags.ts";
+import type { Properties } from "../../provider.ts";
+import { unless } from "../errors.ts";
+import type { Fields } from "../fields.ts";
+import type { Kind } from "../kind.ts";
+import { changeTags, readTags, tagList } from "./tags.ts";
 
 const fields: Fields = {
   name: { is: "text", replaces: true },

@@ -5,13 +5,14 @@ import {
   DescribeDBClustersCommand,
   ModifyDBClusterCommand,
 } from "@aws-sdk/client-rds";
-import type { Properties } from "../provider.ts";
-import type { Connection } from "./connection.ts";
-import { unless } from "./errors.ts";
-import type { Kind } from "./kind.ts";
-import { askedVersion, untilAvailable } from "./rds-available.ts";
-import { logsExported } from "./rds-logs.ts";
-import { changeTags, readTags, tagList } from "./rds-tags.ts";
+import type { Properties } from "../../provider.ts";
+import type { Connection } from "../connection.ts";
+import { unless } from "../errors.ts";
+import type { Kind } from "../kind.ts";
+import { askedVersion, untilAvailable } from "./available.ts";
+import { lastSnapshot } from "./last-snapshot.ts";
+import { logsExported } from "./logs.ts";
+import { changeTags, readTags, tagList } from "./tags.ts";
 
 const GONE = ["DBClusterNotFoundFault", "DBClusterNotFound"];
 
@@ -108,12 +109,10 @@ export const cluster: Kind = {
 
   /** Amazon refuses one that is protected. */
   remove: async (at, id, state) => {
-    const skipped = state.skipFinalSnapshot === true;
     const removing = at.rds.send(
       new DeleteDBClusterCommand({
         DBClusterIdentifier: id,
-        SkipFinalSnapshot: skipped,
-        ...(skipped ? {} : { FinalDBSnapshotIdentifier: state.finalSnapshotIdentifier as string }),
+        ...lastSnapshot(state),
       }),
     );
     await unless(GONE, removing);
@@ -136,21 +135,20 @@ async function describe(at: Connection, id: string): Promise<DBCluster | undefin
   return (await unless(GONE, asking))?.DBClusters?.[0];
 }
 
-async function available(at: Connection, id: string): Promise<DBCluster | undefined> {
-  let found: DBCluster | undefined;
-  await untilAvailable(`the cluster ${id}`, async () => {
-    found = await describe(at, id);
-    return found?.Status;
-  });
-  return found;
+function available(at: Connection, id: string): Promise<DBCluster> {
+  return untilAvailable(
+    `the cluster ${id}`,
+    () => describe(at, id),
+    ({ Status: status }) => status,
+  );
 }
 
-function outputs(found: DBCluster | undefined): Properties {
+function outputs(found: DBCluster): Properties {
   return {
-    arn: found?.DBClusterArn,
-    endpoint: found?.Endpoint,
-    readerEndpoint: found?.ReaderEndpoint,
-    port: found?.Port,
-    clusterResourceId: found?.DbClusterResourceId,
+    arn: found.DBClusterArn,
+    endpoint: found.Endpoint,
+    readerEndpoint: found.ReaderEndpoint,
+    port: found.Port,
+    clusterResourceId: found.DbClusterResourceId,
   };
 }

@@ -1,4 +1,4 @@
-import type { Properties } from "../provider.ts";
+import type { Properties } from "../../provider.ts";
 
 /** What a change of the logs that go to CloudWatch is told in; nothing where there is none. */
 export function logsExported(

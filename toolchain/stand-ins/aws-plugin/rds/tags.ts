@@ -3,8 +3,8 @@ import {
   ListTagsForResourceCommand,
   RemoveTagsFromResourceCommand,
 } from "@aws-sdk/client-rds";
-import type { Properties } from "../provider.ts";
-import type { Connection } from "./connection.ts";
+import type { Properties } from "../../provider.ts";
+import type { Connection } from "../connection.ts";
 
 export function tagList(tags: unknown): { Key: string; Value: string }[] {
   return Object.entries((tags ?? {}) as Record<string, string>).map(([Key, Value]) => ({ Key, Value }));

@@ -2,17 +2,13 @@ import {
   CreateDBInstanceCommand,
   type DBInstance,
   DeleteDBInstanceCommand,
-  DescribeDBInstancesCommand,
   ModifyDBInstanceCommand,
 } from "@aws-sdk/client-rds";
-import type { Properties } from "../provider.ts";
-import type { Connection } from "./connection.ts";
-import { unless } from "./errors.ts";
-import type { Kind } from "./kind.ts";
-import { untilAvailable } from "./rds-available.ts";
-import { changeTags, readTags, tagList } from "./rds-tags.ts";
-
-const GONE = ["DBInstanceNotFoundFault", "DBInstanceNotFound"];
+import type { Properties } from "../../provider.ts";
+import { unless } from "../errors.ts";
+import type { Kind } from "../kind.ts";
+import { availableInstance, describeInstance, NO_INSTANCE } from "./one-instance.ts";
+import { changeTags, readTags, tagList } from "./tags.ts";
 
 export const clusterInstance: Kind = {
   type: "aws:rds/clusterInstance:ClusterInstance",
@@ -46,10 +42,10 @@ export const clusterInstance: Kind = {
         Tags: tagList(inputs.tags),
       }),
     );
-    return { id, outputs: outputs(await available(at, id)) };
+    return { id, outputs: outputs(await availableInstance(at, id)) };
   },
   read: async (at, id) => {
-    const found = await describe(at, id);
+    const found = await describeInstance(at, id);
     if (!found) return undefined;
     return {
       inputs: {
@@ -72,13 +68,13 @@ export const clusterInstance: Kind = {
         ApplyImmediately: news.applyImmediately === true,
       }),
     );
-    await available(at, id);
+    await availableInstance(at, id);
     await changeTags(at, olds.arn, olds, news);
   },
   /** The data is the cluster's, so there is nothing to take a snapshot of. */
   remove: async (at, id) => {
     const removing = new DeleteDBInstanceCommand({ DBInstanceIdentifier: id, SkipFinalSnapshot: true });
-    await unless(GONE, at.rds.send(removing));
+    await unless(NO_INSTANCE, at.rds.send(removing));
   },
 };
 
@@ -90,25 +86,11 @@ function toChange(inputs: Properties) {
   };
 }
 
-async function describe(at: Connection, id: string): Promise<DBInstance | undefined> {
-  const asking = at.rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: id }));
-  return (await unless(GONE, asking))?.DBInstances?.[0];
-}
-
-async function available(at: Connection, id: string): Promise<DBInstance | undefined> {
-  let found: DBInstance | undefined;
-  await untilAvailable(`the instance ${id}`, async () => {
-    found = await describe(at, id);
-    return found?.DBInstanceStatus;
-  });
-  return found;
-}
-
-function outputs(found: DBInstance | undefined): Properties {
+function outputs(found: DBInstance): Properties {
   return {
-    arn: found?.DBInstanceArn,
-    endpoint: found?.Endpoint?.Address,
-    port: found?.Endpoint?.Port,
-    dbiResourceId: found?.DbiResourceId,
+    arn: found.DBInstanceArn,
+    endpoint: found.Endpoint?.Address,
+    port: found.Endpoint?.Port,
+    dbiResourceId: found.DbiResourceId,
   };
 }
