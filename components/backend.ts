@@ -65,15 +65,10 @@ export class Backend extends pulumi.ComponentResource {
     this.url = urlOf(args.http);
     const image = createImage(name, args, this);
     const made = { image, sessionSecret };
-    if (args.several) {
-      const several = createSeveral(name, { ...args, several: args.several }, made, this);
+    if (isSeveral(args)) {
+      const several = createSeveral(name, args, made, this);
       this.name = several.service.name;
-      this.ready = severalReady(
-        name,
-        { ...args, several: args.several },
-        { ...several, sessionSecret },
-        this,
-      );
+      this.ready = severalReady(name, args, { ...several, sessionSecret }, this);
     } else {
       const container = createContainer(name, args, made, this);
       this.name = container.name;
@@ -106,6 +101,10 @@ function containerReady(
 }
 
 type SeveralArgs = BackendArgs & { several: { backends: number; node: string } };
+
+function isSeveral(args: BackendArgs): args is SeveralArgs {
+  return args.several !== undefined;
+}
 
 /** Under the name of the step for one: whoever waits for the API waits for the same resource. */
 function severalReady(

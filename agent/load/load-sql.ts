@@ -213,9 +213,11 @@ class Feed {
     if (this.#target.withoutOwners && isAboutOwners(statement)) return true;
     if (!this.#hasMade) {
       const kind = kindOfStatement(statement);
+      if (kind === "removal") {
+        this.#removals++;
+        return true;
+      }
       this.#hasMade = kind === "other";
-      if (kind === "removal") this.#removals++;
-      if (kind === "removal") return true;
     }
     if (statement.length > 80 || statement[0] !== 0x53) return false;
     const setting = /^SET (\w+) = [^;]*;$/.exec(statement.toString("latin1"))?.[1];

@@ -19,13 +19,10 @@ export function judgeLeftovers(left: readonly string[]): string[] {
 /** One that is at work is not judged yet. That the one before it failed still holds. */
 export function judgeLastRun(run: LastRun | null, atWork: boolean): string[] {
   if (run?.outcome === "failed") return [`The last ${run.operation} failed: ${run.message}`];
-  if (run?.outcome === "running" && atWork)
-    return run.message === null
-      ? []
-      : [`The last ${run.operation} failed: ${run.message} It is tried again at the moment.`];
-  if (run?.outcome === "running")
-    return [
-      `The last ${run.operation}, of ${run.startedAt}, has not ended; if none is at work, it was killed.`,
-    ];
-  return [];
+  if (run?.outcome !== "running") return [];
+  const { operation, startedAt, message } = run;
+  if (!atWork)
+    return [`The last ${operation}, of ${startedAt}, has not ended; if none is at work, it was killed.`];
+  if (message === null) return [];
+  return [`The last ${operation} failed, and is tried again at the moment. It failed with: ${message}`];
 }

@@ -80,7 +80,7 @@ describe("how the last operation of each kind ended", () => {
       begin();
       await expect.poll(async () => (await readLastRuns(settings)).backup?.outcome).toBe("running");
       expect(await told({ underLock: true, drill: false })).toEqual([
-        "The last backup failed: unexpected: no It is tried again at the moment.",
+        "The last backup failed, and is tried again at the moment. It failed with: unexpected: no",
       ]);
     }
     await run("backup", go);
