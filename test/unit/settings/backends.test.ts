@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { parseSettings, type Settings } from "../../../settings.ts";
 import {
   connectionsNeeded,
   MAX_CONNECTIONS,
@@ -8,46 +7,27 @@ import {
   poolOfEach,
   RESERVED_CONNECTIONS,
 } from "../../../shared/connections.ts";
-import { DEFAULTS } from "../../support/stack/mocks.ts";
-
-function settings(values: Record<string, string>): Settings {
-  const all = Object.entries(values).map(([name, value]) => [`budgie:${name}`, value]);
-  return parseSettings({
-    stack: "dev",
-    values: { ...DEFAULTS, ...Object.fromEntries(all) },
-    isSecret: () => false,
-  });
-}
-
-/** What is said, below the title. */
-function problems(values: Record<string, string>): string {
-  try {
-    settings(values);
-  } catch (error) {
-    return (error as Error).message.split("\n").slice(2).join("\n");
-  }
-  return "";
-}
+import { problemsOf, settingsOf } from "../../support/stack/parsed-settings.ts";
 
 describe("how many backends there are", () => {
   it("is one, unless it is said otherwise", () => {
-    expect(settings({}).backends).toBe(1);
-    expect(settings({ backends: "3", httpAddress: "0.0.0.0" }).backends).toBe(3);
+    expect(settingsOf({}).backends).toBe(1);
+    expect(settingsOf({ backends: "3", httpAddress: "0.0.0.0" }).backends).toBe(3);
   });
 
   it("is more than one only where their port may be open to the network, because a swarm opens it there", () => {
-    expect(problems({ backends: "2" })).toBe(
+    expect(problemsOf({ backends: "2" })).toBe(
       [
         "budgie:backends is 2, and budgie:httpAddress is 127.0.0.1. A swarm publishes the port of several backends on every address of its machines, and on no single one.",
         "  allowed: 0.0.0.0, which lets the whole network in, where budgie:backends is more than 1",
         "  type:    npm run pulumi -- config set budgie:httpAddress 0.0.0.0     # or: npm run pulumi -- config set budgie:backends 1",
       ].join("\n"),
     );
-    expect(problems({ backends: "1", httpAddress: "10.0.0.5" })).toBe("");
+    expect(problemsOf({ backends: "1", httpAddress: "10.0.0.5" })).toBe("");
   });
 
   it("is refused with the numbers where the database has not enough connections for them", () => {
-    const said = problems({ backends: String(MOST_BACKENDS + 1), httpAddress: "0.0.0.0" });
+    const said = problemsOf({ backends: String(MOST_BACKENDS + 1), httpAddress: "0.0.0.0" });
     expect(said).toContain(`budgie:backends is "${MOST_BACKENDS + 1}".`);
     expect(said).toContain(`a whole number from 1 to ${MOST_BACKENDS}.`);
     expect(said).toContain("80 connections that PostgreSQL has for them (100, less 20");

@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { parseSettings, type Settings } from "../../../settings.ts";
-import { DEFAULTS } from "../../support/stack/mocks.ts";
+import { problemsOf, settingsOf } from "../../support/stack/parsed-settings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "budgie-certificates-"));
 const certificates = join(folder, "rds.pem");
@@ -12,34 +11,15 @@ const nothing = join(folder, "nothing.pem");
 writeFileSync(nothing, "<html>403</html>");
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function settings(values: Record<string, string>): Settings {
-  const all = Object.entries(values).map(([name, value]) => [`budgie:${name}`, value]);
-  return parseSettings({
-    stack: "dev",
-    values: { ...DEFAULTS, ...Object.fromEntries(all) },
-    isSecret: name => name === "budgie:databasePassword",
-  });
-}
-
-/** What is said, below the title. */
-function problems(values: Record<string, string>): string {
-  try {
-    settings(values);
-  } catch (error) {
-    return (error as Error).message.split("\n").slice(2).join("\n");
-  }
-  return "";
-}
-
 const RDS = { database: "rds", databaseCertificates: certificates };
 
 describe("a database that Amazon runs", () => {
   it("is none unless that is said", () => {
-    expect(settings({}).managed).toBeUndefined();
+    expect(settingsOf({}).managed).toBeUndefined();
   });
 
   it("has a second machine, a week of snapshots and storage that grows, unless something else is said", () => {
-    expect(settings(RDS).managed).toEqual({
+    expect(settingsOf(RDS).managed).toEqual({
       kind: "rds",
       region: "us-east-1",
       instanceClass: "db.t4g.medium",
@@ -59,7 +39,7 @@ describe("a database that Amazon runs", () => {
       databaseSecurityGroups: "sg-0123456789abcdef0",
       databaseStorageGigabytes: "50000",
     };
-    expect(settings({ ...RDS, ...where }).managed).toMatchObject({
+    expect(settingsOf({ ...RDS, ...where }).managed).toMatchObject({
       subnets: ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"],
       securityGroups: ["sg-0123456789abcdef0"],
       storage: { gigabytes: 50_000, atMostGigabytes: 65_536 },
@@ -76,7 +56,7 @@ describe("a database that Amazon runs", () => {
     ["databaseSubnets", "subnet-0123456789abcdef0 subnet-0123456789abcdef0"],
     ["databaseSecurityGroups", "10.0.0.0/8"],
   ])("does not have %s %j", (name, value) => {
-    expect(problems({ ...RDS, [name]: value })).toContain(`budgie:${name} is ${JSON.stringify(value)}.`);
+    expect(problemsOf({ ...RDS, [name]: value })).toContain(`budgie:${name} is ${JSON.stringify(value)}.`);
   });
 
   it.each([
@@ -85,8 +65,8 @@ describe("a database that Amazon runs", () => {
     [folder, /and that file cannot be read/],
     [nothing, /there is no certificate in that file/],
   ])("is not reached without certificates: %s", (file, says) => {
-    expect(problems({ ...RDS, databaseCertificates: file })).toMatch(says);
-    expect(problems({ ...RDS, databaseCertificates: file })).toContain(
+    expect(problemsOf({ ...RDS, databaseCertificates: file })).toMatch(says);
+    expect(problemsOf({ ...RDS, databaseCertificates: file })).toContain(
       "npm run pulumi -- config set budgie:databaseCertificates",
     );
   });
@@ -100,7 +80,7 @@ describe("a database that Amazon runs", () => {
     [{ databaseName: "_budgie" }, "config set budgie:databaseName budgie"],
     [{ databasePassword: "with/a-slash-and-more" }, "config set --secret budgie:databasePassword"],
   ])("does not go together with %j", (values, type) => {
-    const said = problems({ ...RDS, ...values } as Record<string, string>);
+    const said = problemsOf({ ...RDS, ...values } as Record<string, string>);
     expect(said).toContain(type);
     expect(said).not.toContain("with/a-slash");
   });
@@ -111,6 +91,6 @@ describe("a database that Amazon runs", () => {
     ["databaseSecurityGroups", "sg-0123456789abcdef0"],
     ["databaseCertificates", certificates],
   ])("is meant by %s, which is refused for a container", (name, value) => {
-    expect(problems({ [name]: value })).toContain(`npm run pulumi -- config rm budgie:${name}`);
+    expect(problemsOf({ [name]: value })).toContain(`npm run pulumi -- config rm budgie:${name}`);
   });
 });

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import ssh2 from "ssh2";
 import { beforeAll, describe, expect, it } from "vitest";
-import { parseSettings, SECRET_NAMES, type Settings } from "../../../settings.ts";
-import { DEFAULTS } from "../../support/stack/mocks.ts";
+import { SECRET_NAMES } from "../../../settings.ts";
+import { problemsOf, settingsOf } from "../../support/stack/parsed-settings.ts";
 
 const SECRETS = SECRET_NAMES.map(name => `budgie:${name}`);
 const { private: KEY, public: HOST_KEY } = ssh2.utils.generateKeyPairSync("ed25519");
@@ -22,25 +22,8 @@ beforeAll(async () => {
   });
 });
 
-function settings(values: Record<string, string>, secrets = SECRETS): Settings {
-  const all = Object.entries(values).map(([name, value]) => [`budgie:${name}`, value]);
-  return parseSettings({
-    stack: "dev",
-    values: { ...DEFAULTS, ...Object.fromEntries(all) },
-    isSecret: name => secrets.includes(name),
-  });
-}
-
-/** What is said, below the title. */
-function problems(values: Record<string, string>, secrets = SECRETS): string {
-  try {
-    settings(values, secrets);
-  } catch (error) {
-    expect(pulumi.RunError.isInstance(error)).toBe(true);
-    return (error as Error).message.split("\n").slice(2).join("\n");
-  }
-  return "";
-}
+const settings = (values: Record<string, string>, secrets?: string[]) => settingsOf(values, { secrets });
+const problems = (values: Record<string, string>, secrets?: string[]) => problemsOf(values, { secrets });
 
 const plain = (output: pulumi.Output<string> | undefined) =>
   new Promise<string>(resolve => void output?.apply(resolve));

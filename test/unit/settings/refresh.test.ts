@@ -4,10 +4,8 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseSettings, SECRET_NAMES, type Settings } from "../../../settings.ts";
-import { DEFAULTS } from "../../support/stack/mocks.ts";
+import { problemsOf, settingsOf } from "../../support/stack/parsed-settings.ts";
 
-const SECRETS = SECRET_NAMES.map(name => `budgie:${name}`);
 const { private: SSH_KEY, public: SSH_HOST_KEY } = ssh2.utils.generateKeyPairSync("ed25519");
 const KEYS = { refreshAccessKeyId: "reader", refreshSecretAccessKey: "canary-secret" };
 
@@ -26,24 +24,12 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function settings(values: Record<string, string>, stack = "staging"): Settings {
-  const all = Object.entries(values).map(([name, value]) => [`budgie:${name}`, value]);
-  return parseSettings({
-    stack,
-    values: { ...DEFAULTS, "budgie:backupsOnThisMachineOnly": "true", ...Object.fromEntries(all) },
-    isSecret: name => SECRETS.includes(name),
-  });
-}
-
-/** What is said, below the title. */
-function problems(values: Record<string, string>, stack?: string): string {
-  try {
-    settings(values, stack);
-  } catch (error) {
-    return (error as Error).message.split("\n").slice(2).join("\n");
-  }
-  return "";
-}
+/** Of the stack staging, which may have its backups on this machine alone. */
+const ALONE = { backupsOnThisMachineOnly: "true" };
+const settings = (values: Record<string, string>, stack = "staging") =>
+  settingsOf({ ...ALONE, ...values }, { stack });
+const problems = (values: Record<string, string>, stack = "staging") =>
+  problemsOf({ ...ALONE, ...values }, { stack });
 
 const from = (more: Record<string, string> = {}) => ({
   refreshFrom: "prod",

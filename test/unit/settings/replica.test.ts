@@ -1,26 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseSettings, type Settings } from "../../../settings.ts";
 import { replicaName } from "../../../shared/replica-name.ts";
-import { DEFAULTS } from "../../support/stack/mocks.ts";
-
-function settings(values: Record<string, string>): Settings {
-  const all = Object.entries(values).map(([name, value]) => [`budgie:${name}`, value]);
-  return parseSettings({
-    stack: "dev",
-    values: { ...DEFAULTS, ...Object.fromEntries(all) },
-    isSecret: () => false,
-  });
-}
-
-/** What is said, below the title. */
-function problems(values: Record<string, string>): string {
-  try {
-    settings(values);
-  } catch (error) {
-    return (error as Error).message.split("\n").slice(2).join("\n");
-  }
-  return "";
-}
+import { problemsOf, settingsOf } from "../../support/stack/parsed-settings.ts";
 
 const TWO = {
   replicaHosts: "ssh://budgie@db2.example.com  tcp://10.0.0.7:2376",
@@ -29,11 +9,11 @@ const TWO = {
 
 describe("the replicas of a stack", () => {
   it("are none unless their machines are named", () => {
-    expect(settings({}).replicas).toBeUndefined();
+    expect(settingsOf({}).replicas).toBeUndefined();
   });
 
   it("are as many as there are engines, and no commit waits for them unless that is asked for", () => {
-    expect(settings(TWO).replicas).toEqual({
+    expect(settingsOf(TWO).replicas).toEqual({
       hosts: ["ssh://budgie@db2.example.com", "tcp://10.0.0.7:2376"],
       address: "10.0.0.5",
       port: 5433,
@@ -51,11 +31,11 @@ describe("the replicas of a stack", () => {
     ["replicationAddress", "db1.example.com"],
     ["replicaKeepMegabytes", "63"],
   ])("do not have %s %j", (name, value) => {
-    expect(problems({ ...TWO, [name]: value })).toContain(`budgie:${name} is ${JSON.stringify(value)}.`);
+    expect(problemsOf({ ...TWO, [name]: value })).toContain(`budgie:${name} is ${JSON.stringify(value)}.`);
   });
 
   it("need the address of the database's machine", () => {
-    expect(problems({ ...TWO, replicationAddress: "" })).toBe(
+    expect(problemsOf({ ...TWO, replicationAddress: "" })).toBe(
       "budgie:replicaHosts is set, but budgie:replicationAddress is not: the replicas would not know where the database is.\n" +
         "  type:    npm run pulumi -- config set budgie:replicationAddress 10.0.0.5",
     );
@@ -66,7 +46,7 @@ describe("the replicas of a stack", () => {
     ["replicaPort", "5434"],
     ["replicaSynchronous", "true"],
   ])("are meant by %s, which is refused without them", (name, value) => {
-    expect(problems({ [name]: value })).toContain(`npm run pulumi -- config rm budgie:${name}`);
+    expect(problemsOf({ [name]: value })).toContain(`npm run pulumi -- config rm budgie:${name}`);
   });
 });
 
