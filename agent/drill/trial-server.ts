@@ -5,7 +5,8 @@ import type { EmptyDatabase } from "../load/load-and-compare.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { connect, connectToMaintenance } from "../server/connection.ts";
 import { createDatabase } from "../server/database-traits.ts";
-import { createLike, initializeCluster, type ServerLikeness } from "../throwaway/empty-cluster.ts";
+import { createLike, type ServerLikeness } from "../throwaway/empty-cluster.ts";
+import { unpackCluster } from "../throwaway/packed-cluster.ts";
 import type { ThrowawayPlace } from "../throwaway/place.ts";
 import type { ServerPlan, ThrowawayServer } from "../throwaway/server.ts";
 import { heldAgainstIt } from "./bad-backup.ts";
@@ -29,7 +30,7 @@ export function planFor(settings: AgentSettings, { source, likeness }: Trial): S
     superuser: settings.user,
     // Sorting for its indexes takes some more than the database itself.
     bytes: Math.ceil(source.manifest.databaseBytes * 1.2),
-    fill: (directory, runAs, signal) => initializeCluster(directory, settings.user, runAs, signal),
+    fill: (directory, runAs, signal) => unpackCluster(directory, settings.user, runAs, signal),
     parameters: likeness.parameters,
     readyWithinMs: READY_WITHIN_MS,
   };

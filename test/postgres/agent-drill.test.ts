@@ -73,6 +73,41 @@ describe("proving a backup by restoring it into a throw-away server", () => {
     });
   });
 
+  it("what every drill's server begins with is out of reach of the data in a backup", async () => {
+    const { stdout } = await agent.exec([
+      "sh",
+      "-c",
+      "stat -c '%U %a' /var/cache/budgie-cluster /var/cache/budgie-cluster/*",
+    ]);
+    expect(stdout).toMatch(/^root 711\nroot 644\s*$/);
+  });
+
+  it.each([
+    ["cut off", "for f in /var/cache/budgie-cluster/*.tar; do truncate -s 9000000 $f; done"],
+    [
+      "half made when the agent was killed",
+      "cd /var/cache/budgie-cluster; rm *; mkdir making; touch fresh.tar making/x",
+    ],
+    [
+      "of a start of the machine that is over",
+      "cd /var/cache/budgie-cluster; for f in *; do mv $f 0$f; done; echo x > 1.tar",
+    ],
+  ])("when that is %s, a drill makes it anew", async (_, damage) => {
+    await agent.exec(["sh", "-c", damage]);
+    for (const _again of [1, 2]) {
+      const { code, stdout, stderr } = await agent.run(["drill", recorded.file]);
+      expect(code, stdout + stderr).toBe(EXIT.done);
+    }
+    const { stdout } = await agent.exec([
+      "sh",
+      "-c",
+      "ls -A /var/cache/budgie-cluster; tar -t -f /var/cache/budgie-cluster/*.tar",
+    ]);
+    expect(stdout).toMatch(/^[0-9a-f-]+\.tar\n/);
+    expect(stdout).toContain("PG_VERSION");
+    expect(await leftovers()).toBe("");
+  });
+
   it("a backup is taken while a drill runs; a second drill is refused, and told who is at work", async () => {
     const running = agent.run(["drill", recorded.file]);
     await agent.exec(["sh", "-c", "until [ -e /var/lib/postgresql/data/throw-away-drill ]; do :; done"]);
