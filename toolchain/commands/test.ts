@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { PROJECT_FOLDER } from "../../shared/project-folder.ts";
 import { toolchainEnvironment } from "../machine/environment.ts";
 import { runThrough } from "../machine/run-tool.ts";
-import { runMain, say } from "../machine/say.ts";
+import { runMain } from "../machine/say.ts";
 import { countTests, type FileCount, failuresOf, filesToRunAgain } from "./test-count.ts";
 
 /**
@@ -25,40 +25,45 @@ const ENGINE = join(PROJECT_FOLDER, "test", "engine");
 /** CI ends a run after 90 minutes, of which installing the packages takes some. */
 const ENDS_WITHIN_SECONDS = 86 * 60;
 
+const CHECKS: [name: string, command: [script: string, ...args: string[]]][] = [
+  ["types", ["typescript/bin/tsc", "--noEmit"]],
+  ["lint and format", ["@biomejs/biome/bin/biome", "check", "."]],
+  [
+    "which folder imports which",
+    ["dependency-cruiser/bin/dependency-cruise.mjs", "--config", ".dependency-cruiser.mjs", "."],
+  ],
+];
+
+/** Runs a script out of `node_modules`, and gives its exit code. */
+type Node = (script: string, ...args: string[]) => Promise<number>;
 /** Runs one vitest. */
 type Run = (name: string, args: string[]) => Promise<FileCount[]>;
 
 await runMain(async () => {
   const env = await toolchainEnvironment({ report: true });
-  const node = (script: string, ...args: string[]) =>
+  const node: Node = (script, ...args) =>
     runThrough(process.execPath, [join(PROJECT_FOLDER, "node_modules", script), ...args], env);
 
-  say("Types...");
-  const types = await node("typescript/bin/tsc", "--noEmit");
-  say("Lint and format...");
-  const lint = await node("@biomejs/biome/bin/biome", "check", ".");
-  say("Which folder imports which...");
-  const arrows = await node(
-    "dependency-cruiser/bin/dependency-cruise.mjs",
-    "--config",
-    ".dependency-cruiser.mjs",
-    ".",
-  );
-  say("Tests...");
   const given = process.argv.slice(2);
   const run: Run = (name, args) => runTests(name, args, node);
-  const counts =
-    given.length > 0 ? await run("tests", given) : await runAll(run).then(all => runAgain(all, run));
+  const tests = () => (given.length > 0 ? run("tests", given) : runAll(run).then(all => runAgain(all, run)));
+  const [failedChecks, counts] = await Promise.all([runChecks(node), tests()]);
 
   const passed = sum(counts.map(count => count.passed));
-  const checks = [types, lint, arrows].filter(code => code !== 0).length;
-  const failures = failuresOf(counts);
-  const failed = failures.length + checks;
+  const failures = [...failedChecks, ...failuresOf(counts)];
   // Again at the end: of a long output often only the end is kept.
   for (const failure of failures) process.stdout.write(`FAILED ${failure}\n`);
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
-  return failed === 0 && passed > 0 ? 0 : 1;
+  process.stdout.write(`${passed} passed, ${failures.length} failed\n`);
+  return failures.length === 0 && passed > 0 ? 0 : 1;
 });
+
+/** One after the other, beside the tests. Gives a line for each that failed. */
+async function runChecks(node: Node): Promise<string[]> {
+  const failed: string[] = [];
+  for (const [name, args] of CHECKS)
+    if ((await node(...args)) !== 0) failed.push(`${name}: see what it printed above`);
+  return failed;
+}
 
 async function runAll(run: Run): Promise<FileCount[]> {
   const files = (await readdir(ENGINE)).filter(name => name.endsWith(".test.ts")).sort();
@@ -91,11 +96,7 @@ async function runAgain(counts: FileCount[], run: Run): Promise<FileCount[]> {
   return [...counts.filter(count => !files.includes(count.file)), ...again];
 }
 
-async function runTests(
-  name: string,
-  args: string[],
-  node: (script: string, ...args: string[]) => Promise<number>,
-): Promise<FileCount[]> {
+async function runTests(name: string, args: string[], node: Node): Promise<FileCount[]> {
   const results = join(PROJECT_FOLDER, ".build", `test-results-${name}.json`);
   await rm(results, { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${results}`];
