@@ -33,6 +33,16 @@ const ROOMS = {
     ["outputs", "prepare"],
     ["whole"],
   ],
+  scripts: [
+    ["terminal"],
+    ["stack"],
+    ["to-agent"],
+    ["status", "volume"],
+    ["files"],
+    ["recover", "restore"],
+    ["adopt", "migrate", "replica", "upgrade"],
+    [ON_TOP],
+  ],
   toolchain: [["stand-ins"], ["machine"], ["commands"]],
 };
 

@@ -5,10 +5,10 @@ import { runBesideStopped } from "../engine/run-beside-stopped.ts";
 import { DATA_FOLDER } from "../shared/database-image.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { DATABASE_USER } from "../shared/names.ts";
-import { runAgent } from "./agent-command.ts";
-import { startContainers, stopContainers } from "./containers.ts";
-import { requireOnlyServer } from "./only-server.ts";
-import { containerOf, findStack, type Stack } from "./stack-containers.ts";
+import { startContainers, stopContainers } from "./stack/containers.ts";
+import { requireOnlyServer } from "./stack/only-server.ts";
+import { containerOf, findStack, type Stack } from "./stack/stack-containers.ts";
+import { runAgent } from "./to-agent/agent-command.ts";
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 

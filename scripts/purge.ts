@@ -7,13 +7,13 @@ import {
   databaseVolumeName,
   objectStoreVolumeName,
 } from "../shared/names.ts";
-import { askForText, isTerminal } from "./ask.ts";
-import { type BackupFiles, inBackupsVolume, inFolder } from "./backup-files.ts";
-import { type LastBackup, lastBackup } from "./last-backup.ts";
-import type { Stack } from "./stack-containers.ts";
-import { gigabytes } from "./stack-lines.ts";
-import { shownFacts, type VolumeFacts, volumeFacts } from "./volume-facts.ts";
-import { madeVolume, shownUsers } from "./volume-list.ts";
+import { type BackupFiles, inBackupsVolume, inFolder } from "./files/backup-files.ts";
+import { type LastBackup, lastBackup } from "./files/last-backup.ts";
+import type { Stack } from "./stack/stack-containers.ts";
+import { gigabytes } from "./stack/stack-lines.ts";
+import { askForText, isTerminal } from "./terminal/ask.ts";
+import { shownFacts, type VolumeFacts, volumeFacts } from "./volume/volume-facts.ts";
+import { madeVolume, shownUsers } from "./volume/volume-list.ts";
 
 export interface PurgeOptions {
   /** On this machine. When not said, `./backups`, or the volume that takes its place where the engine is on another machine. */

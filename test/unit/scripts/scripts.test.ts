@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readerCredentials } from "../../../scripts/bucket-reader.ts";
-import { handOverIdentity } from "../../../scripts/identity-file.ts";
-import { locate } from "../../../scripts/restore-database.ts";
-import { choose, type Stack } from "../../../scripts/stack-containers.ts";
+import { locate } from "../../../scripts/restore/restore-database.ts";
+import { choose, type Stack } from "../../../scripts/stack/stack-containers.ts";
+import { readerCredentials } from "../../../scripts/to-agent/bucket-reader.ts";
+import { handOverIdentity } from "../../../scripts/to-agent/identity-file.ts";
 
 const engine = { host: "unix:///nonexistent/engine.sock", kind: "docker", reachable: true } as const;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { nagiosText } from "../../../scripts/nagios.ts";
-import { joined, stackMissing } from "../../../scripts/stack-lines.ts";
+import { joined, stackMissing } from "../../../scripts/stack/stack-lines.ts";
+import { nagiosText } from "../../../scripts/status/nagios.ts";
 import { EXIT, Stop } from "../../../shared/exit-codes.ts";
 import { statusLine, statusText, verdictOf } from "../../../shared/status-lines.ts";
 
