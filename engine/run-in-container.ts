@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { PassThrough, Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { attachedOutput } from "./attached-output.ts";
@@ -47,14 +48,13 @@ export async function runInContainer(
     unread = error;
     stream.end();
   };
-  if (options.stdin) {
-    options.stdin.on("error", endUnread);
+  options.stdin?.on("error", endUnread);
+  let release = () => {};
+  try {
+    if (terminal) release = await followTerminalSize(exec, ended);
     // A command that ends before it has read everything is not an error here: its exit code says what it was.
     stream.on("error", () => undefined);
-    options.stdin.pipe(stream);
-  }
-  const release = terminal ? followTerminalSize(exec) : () => undefined;
-  try {
+    options.stdin?.pipe(stream);
     await ended;
   } finally {
     release();
@@ -87,14 +87,26 @@ async function exitCodeOf(exec: Docker.Exec): Promise<number> {
   }
 }
 
-function followTerminalSize(exec: Docker.Exec): () => void {
-  const resize = () => {
+const SIZE_TRIES = 20;
+const SIZE_AGAIN_MS = 50;
+
+/**
+ * Gives it this terminal's size, and each later one. Returns once it has the first, so that it has it before what is typed: an engine
+ * refuses a size for a command that it has not quite started.
+ */
+async function followTerminalSize(exec: Docker.Exec, ended: Promise<void>): Promise<() => void> {
+  const resize = async (): Promise<boolean> => {
     const { rows, columns } = process.stdout;
-    if (rows && columns) void exec.resize({ h: rows, w: columns }).catch(() => undefined);
+    if (rows && columns) await exec.resize({ h: rows, w: columns });
+    return true;
   };
-  resize();
-  process.stdout.on("resize", resize);
-  return () => process.stdout.off("resize", resize);
+  for (let tries = 1; tries <= SIZE_TRIES; tries++) {
+    if (await Promise.race([ended, resize().catch(() => false)])) break;
+    await Promise.race([ended, delay(SIZE_AGAIN_MS)]);
+  }
+  const follow = () => void resize().catch(() => undefined);
+  process.stdout.on("resize", follow);
+  return () => process.stdout.off("resize", follow);
 }
 
 /** How a command ended, and what it said. */

@@ -96,7 +96,6 @@ async function commandLine(
 /** Keys go to the command unchanged, Ctrl-C included; the terminal is put back however the command ends. */
 export async function withRawTerminal<T>(work: () => Promise<T>): Promise<T> {
   process.stdin.setRawMode(true);
-  process.stdin.resume();
   try {
     return await work();
   } finally {
