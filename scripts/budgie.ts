@@ -9,29 +9,19 @@ import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { addFlags, type ForwardedCommand } from "../shared/forwarded-flags.ts";
 import { type Role, serviceName } from "../shared/names.ts";
 import { runCommandLine } from "../shared/run-command-line.ts";
-import { type AdoptOptions, adopt } from "./adopt/adopt.ts";
-import { enableChecksums } from "./checksums.ts";
-import { pullHere } from "./files/pull-here.ts";
-import { type MigrateOptions, migrateDatabase } from "./migrate/migrate.ts";
-import { type PurgeOptions, purge } from "./purge.ts";
-import { requireNotHalfUpgraded } from "./recover/half-upgraded.ts";
-import { type RecoverVolumeOptions, recoverVolume } from "./recover/recover-volume.ts";
-import { type FailoverOptions, failover } from "./replica/failover.ts";
-import { type RejoinOptions, rejoin } from "./replica/rejoin.ts";
-import { refreshDatabase } from "./restore/refresh.ts";
-import { restoreDatabase } from "./restore/restore-database.ts";
+import { stackVersion } from "../shared/stack-version.ts";
+import type { AdoptOptions } from "./adopt/adopt.ts";
+import type { MigrateOptions } from "./migrate/migrate.ts";
+import type { PurgeOptions } from "./purge.ts";
+import type { RecoverVolumeOptions } from "./recover/recover-volume.ts";
+import type { FailoverOptions } from "./replica/failover.ts";
+import type { RejoinOptions } from "./replica/rejoin.ts";
 import { logged, restartContainers, startContainers, stopContainers } from "./stack/containers.ts";
 import { containerOf, findStack, managedBy, requireHere, type Stack } from "./stack/stack-containers.ts";
-import { checkForNagios, checkStatus, showStatus } from "./status/show-status.ts";
 import { readableLines } from "./terminal/readable-log.ts";
 import { withRawTerminal } from "./to-agent/agent-command.ts";
-import { psqlAt } from "./to-agent/at-backup.ts";
-import { dropPrevious } from "./to-agent/drop-previous.ts";
 import { forward } from "./to-agent/forward.ts";
-import { type UpgradeOptions, upgrade } from "./upgrade/upgrade.ts";
-import { exportVolume } from "./volume/volume-export.ts";
-import { importVolume } from "./volume/volume-import.ts";
-import { inspectVolume, listVolumes, showVolumeSize } from "./volume/volume-list.ts";
+import type { UpgradeOptions } from "./upgrade/upgrade.ts";
 import { findStackOfVolumes, stackOfVolumeNamed } from "./volume/volume-stack.ts";
 
 /** What an operator calls the containers; the names of their roles work as well. */
@@ -58,6 +48,7 @@ const program = new Command("budgie")
     "which stack, by its name or its prefix, when several are on this engine",
     process.env.BUDGIE_STACK,
   )
+  .version(stackVersion())
   .exitOverride()
   .showHelpAfterError("(npx budgie --help shows what you can type)");
 
@@ -74,7 +65,7 @@ const startable = async (names: string[]) => {
   const found = await stack();
   const roles = rolesNamed(names);
   if (roles === undefined || roles.includes("database") || roles.includes("backend"))
-    await requireNotHalfUpgraded(found);
+    await (await import("./recover/half-upgraded.ts")).requireNotHalfUpgraded(found);
   return found;
 };
 /** After a `destroy` as well. */
@@ -104,13 +95,14 @@ addFlags(program.command("pull"), "pull")
   .argument("<backup>", "a backup's name, or `latest`")
   .option("--to <folder>", "bring it into this folder on this machine, wherever the containers run")
   .addOption(identity())
-  .action(async (backup: string, options) =>
+  .action(async (backup: string, options) => {
+    const { pullHere } = await import("./files/pull-here.ts");
     finish(
       options.to === undefined
         ? await forward(await stack(), "pull", backup, options)
         : await pullHere(await stack(), backup, options),
-    ),
-  );
+    );
+  });
 
 forwarded("verify", "read every byte of a backup and compare it with its manifest")
   .argument(
@@ -128,9 +120,10 @@ addFlags(program.command("restore"), "restore")
   .argument("[backup]", "a file, a backup's name, `latest`, s3://BUCKET/KEY, or `-` for standard input")
   .option("-y, --yes", "restart the backend afterwards without asking; decides nothing else")
   .addOption(identity())
-  .action(async (backup: string | undefined, options) =>
-    finish(await restoreDatabase(await stack(), backup, options)),
-  );
+  .action(async (backup: string | undefined, options) => {
+    const { restoreDatabase } = await import("./restore/restore-database.ts");
+    finish(await restoreDatabase(await stack(), backup, options));
+  });
 
 addFlags(program.command("refresh"), "refresh")
   .description(
@@ -140,9 +133,10 @@ addFlags(program.command("refresh"), "refresh")
   .option("--mask <file>", "SQL on this machine that runs in it before it is swapped in")
   .addOption(identity())
   .option("-y, --yes", "restart the backend afterwards without asking; decides nothing else")
-  .action(async (backup: string | undefined, options) =>
-    finish(await refreshDatabase(await stack(), backup, options)),
-  );
+  .action(async (backup: string | undefined, options) => {
+    const { refreshDatabase } = await import("./restore/refresh.ts");
+    finish(await refreshDatabase(await stack(), backup, options));
+  });
 
 program
   .command("migrate")
@@ -156,12 +150,18 @@ program
   .option("--to-stack <name>", "which stack there, where that machine has several")
   .option("--rehearse", "only load it there and compare, while everything runs; then throw that away")
   .option("-y, --yes", "go on without asking")
-  .action(async (options: MigrateOptions) => finish(await migrateDatabase(await stack(), options)));
+  .action(async (options: MigrateOptions) => {
+    const { migrateDatabase } = await import("./migrate/migrate.ts");
+    finish(await migrateDatabase(await stack(), options));
+  });
 
 addFlags(program.command("drop-previous"), "drop-previous")
   .description("list the databases that restores set aside, or delete some of them")
   .argument("[name...]", "which ones; without any, and without --older-than, they are listed")
-  .action(async (names: string[], options) => finish(await dropPrevious(await stack(), names, options)));
+  .action(async (names: string[], options) => {
+    const { dropPrevious } = await import("./to-agent/drop-previous.ts");
+    finish(await dropPrevious(await stack(), names, options));
+  });
 
 forwarded("prune", "delete the backups that no rule keeps; docs/retention.md has the rules");
 
@@ -172,13 +172,19 @@ forwarded("unpin", "let retention remove a pinned backup again").argument("<back
 addFlags(program.command("status"), "status")
   .description("say whether everything is as it should be; exit code 10 when not")
   .option("--watch", "look again every five seconds, until Ctrl-C")
-  .action(async options => finish(await showStatus(stack, options)));
+  .action(async options => {
+    const { showStatus } = await import("./status/show-status.ts");
+    finish(await showStatus(stack, options));
+  });
 
 program
   .command("check")
   .description("say it in one sentence, for scripts and for programs that watch this machine")
   .option("--nagios", "as monitoring plugins do: exit code 0, 1, 2 or 3, and figures")
-  .action(async ({ nagios }) => finish(await (nagios ? checkForNagios(stack) : checkStatus(stack))));
+  .action(async ({ nagios }) => {
+    const { checkForNagios, checkStatus } = await import("./status/show-status.ts");
+    finish(await (nagios ? checkForNagios(stack) : checkStatus(stack)));
+  });
 
 forwarded("evidence", "write one page that shows somebody else that backups work, in Markdown or as JSON");
 
@@ -207,7 +213,10 @@ program
     "have PostgreSQL notice damaged pages; new volumes have that. Takes a backup, then stops the database",
   )
   .addArgument(new Argument("<what>", "enable").choices(["enable"]))
-  .action(async () => finish(await enableChecksums(await stack())));
+  .action(async () => {
+    const { enableChecksums } = await import("./checksums.ts");
+    finish(await enableChecksums(await stack()));
+  });
 
 program
   .command("psql")
@@ -223,9 +232,10 @@ program
   .argument("<backup>", 'a backup\'s name, `latest`, or a moment such as "2026-11-22 14:03:00+01"')
   .addArgument(new Argument("<tool>", "what to open it with").choices(["psql"]))
   .argument("[args...]", "what follows -- goes to psql")
-  .action(async (backup: string, _tool: string, args: string[]) =>
-    finish(await psqlAt(await stack(), backup, args)),
-  );
+  .action(async (backup: string, _tool: string, args: string[]) => {
+    const { psqlAt } = await import("./to-agent/at-backup.ts");
+    finish(await psqlAt(await stack(), backup, args));
+  });
 
 program
   .command("logs")
@@ -264,32 +274,45 @@ const volume = program
 volume
   .command("list")
   .description("show the stack's volumes, their sizes, and who uses them")
-  .action(async () => listVolumes(await stackOfVolumes()));
+  .action(async () => {
+    const { listVolumes } = await import("./volume/volume-list.ts");
+    await listVolumes(await stackOfVolumes());
+  });
 
 volume
   .command("inspect")
   .description("show what is known of the database's volume")
-  .action(async () => inspectVolume(await stackOfVolumes()));
+  .action(async () => {
+    const { inspectVolume } = await import("./volume/volume-list.ts");
+    await inspectVolume(await stackOfVolumes());
+  });
 
 volume
   .command("size")
   .description("show how much the database's volume takes")
-  .action(async () => showVolumeSize(await stackOfVolumes()));
+  .action(async () => {
+    const { showVolumeSize } = await import("./volume/volume-list.ts");
+    await showVolumeSize(await stackOfVolumes());
+  });
 
 volume
   .command("export")
   .description("copy the database's volume into a tar file; its server must be stopped")
   .argument("<file>", "where to, or `-` for standard output")
-  .action(async (file: string) => exportVolume(await stackOfVolumes(), file));
+  .action(async (file: string) => {
+    const { exportVolume } = await import("./volume/volume-export.ts");
+    await exportVolume(await stackOfVolumes(), file);
+  });
 
 volume
   .command("import")
   .description("put such a copy into the database's volume, which must be empty or not there")
   .argument("<file>", "where from, or `-` for standard input")
   .option("--volume <name>", "which volume, where nothing of its stack is on this engine yet")
-  .action(async (file: string, options: { volume?: string }) =>
-    importVolume(await (options.volume ? stackOfVolumeNamed(options.volume) : stackOfVolumes()), file),
-  );
+  .action(async (file: string, options: { volume?: string }) => {
+    const { importVolume } = await import("./volume/volume-import.ts");
+    await importVolume(await (options.volume ? stackOfVolumeNamed(options.volume) : stackOfVolumes()), file);
+  });
 
 program
   .command("adopt")
@@ -298,7 +321,10 @@ program
   .option("--database <name>", "Budgie's database, where the volume holds several")
   .option("-y, --yes", "write the settings, stop the old containers and bring the stack up without asking")
   .option("--config-file <file>", "the stack's file, where it is not beside the program")
-  .action(async (options: AdoptOptions) => finish(await adopt(wantedStack(), options)));
+  .action(async (options: AdoptOptions) => {
+    const { adopt } = await import("./adopt/adopt.ts");
+    finish(await adopt(wantedStack(), options));
+  });
 
 program
   .command("purge")
@@ -306,7 +332,10 @@ program
   .option("--backup-dir <folder>", "where the stack's backups are on this machine, when not in ./backups")
   .option("--without-backup", "go on although the data is not known to be in a proven backup")
   .option("--yes-delete <volume>", "the volume's name, for machines; a person is asked to type it")
-  .action(async (options: PurgeOptions) => purge(await stackOfVolumes(), options));
+  .action(async (options: PurgeOptions) => {
+    const { purge } = await import("./purge.ts");
+    await purge(await stackOfVolumes(), options);
+  });
 
 program
   .command("upgrade")
@@ -316,7 +345,10 @@ program
   .option("--undo", "back to the version and the data of before the last upgrade; what there is now is kept")
   .option("-y, --yes", "do it without asking")
   .option("--config-file <file>", "the stack's file, where it is not beside the program")
-  .action(async (options: UpgradeOptions) => finish(await upgrade(await stack(), options)));
+  .action(async (options: UpgradeOptions) => {
+    const { upgrade } = await import("./upgrade/upgrade.ts");
+    finish(await upgrade(await stack(), options));
+  });
 
 program
   .command("failover")
@@ -326,7 +358,10 @@ program
   .option("--while-it-serves", "leave a database that is at work: it is stopped first")
   .option("-y, --yes", "do it without asking")
   .option("--config-file <file>", "the stack's file, where it is not beside the program")
-  .action(async (options: FailoverOptions) => finish(await failover(wantedStack(), options)));
+  .action(async (options: FailoverOptions) => {
+    const { failover } = await import("./replica/failover.ts");
+    finish(await failover(wantedStack(), options));
+  });
 
 program
   .command("rejoin")
@@ -338,7 +373,10 @@ program
   .requiredOption("--address <address>", "where it reaches the machine that the database is on now")
   .option("-y, --yes", "do it without asking")
   .option("--config-file <file>", "the stack's file, where it is not beside the program")
-  .action(async (options: RejoinOptions) => finish(await rejoin(wantedStack(), options)));
+  .action(async (options: RejoinOptions) => {
+    const { rejoin } = await import("./replica/rejoin.ts");
+    finish(await rejoin(wantedStack(), options));
+  });
 
 program
   .command("recover-volume")
@@ -347,7 +385,10 @@ program
   )
   .option("--backup <backup>", "take this one, and no WAL; the newest that counts when not said")
   .option("--yes-recover <volume>", "the volume's name, for machines; a person is asked to type it")
-  .action(async (options: RecoverVolumeOptions) => recoverVolume(await stack(), options));
+  .action(async (options: RecoverVolumeOptions) => {
+    const { recoverVolume } = await import("./recover/recover-volume.ts");
+    await recoverVolume(await stack(), options);
+  });
 
 program
   .command("recover", { hidden: true })

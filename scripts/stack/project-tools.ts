@@ -1,7 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { constants } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { execa } from "execa";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { END_SIGNALS } from "../../shared/interruption.ts";
 import { PROJECT_FOLDER, STATE_FOLDER } from "../../shared/project-folder.ts";
@@ -13,6 +12,7 @@ const RUN = join(PROJECT_FOLDER, "toolchain", "run.mjs");
  * until it has ended.
  */
 export async function runTool(command: string, args: readonly string[]): Promise<number> {
+  const { execa } = await import("execa");
   const running = execa(process.execPath, [RUN, command, ...args], {
     cwd: PROJECT_FOLDER,
     stdio: "inherit",
@@ -46,6 +46,7 @@ export async function askPulumi(
   input?: string,
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { execa } = await import("execa");
   const { exitCode, stdout, stderr } = await execa(
     process.execPath,
     [RUN, "pulumi", ...args, "--non-interactive"],

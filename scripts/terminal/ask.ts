@@ -1,4 +1,3 @@
-import { confirm, input, password } from "@inquirer/prompts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 
 /** Whether there is somebody who can be asked. */
@@ -8,6 +7,7 @@ export function isTerminal(): boolean {
 
 /** Asks on the terminal; Ctrl-C is a no. */
 export async function ask(message: string, byDefault: boolean): Promise<boolean> {
+  const { confirm } = await import("@inquirer/prompts");
   try {
     return await confirm({ message, default: byDefault });
   } catch (error) {
@@ -29,11 +29,13 @@ export async function requireYesToPlan({ yes }: { yes?: boolean }): Promise<void
 
 /** What is typed on the terminal; Ctrl-C is nothing. */
 export async function askForText(message: string): Promise<string> {
+  const { input } = await import("@inquirer/prompts");
   return typed(input({ message }));
 }
 
 /** The same, and nobody sees it. */
 export async function askForSecret(message: string): Promise<string> {
+  const { password } = await import("@inquirer/prompts");
   return typed(password({ message }));
 }
 

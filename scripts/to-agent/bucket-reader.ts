@@ -1,8 +1,6 @@
-import { join } from "node:path";
-import { execa } from "execa";
 import { z } from "zod";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
-import { PROJECT_FOLDER } from "../../shared/project-folder.ts";
+import { askPulumi } from "../stack/project-tools.ts";
 import type { Stack } from "../stack/stack-containers.ts";
 import { handOver } from "./hand-over.ts";
 
@@ -30,21 +28,10 @@ export async function readerCredentials(
 ): Promise<ReaderCredentials> {
   const given = fromEnvironment(environment);
   if (given) return given;
-  const pulumi = ["toolchain/run.mjs", "pulumi", "stack", "output", OUTPUT, "--show-secrets"];
-  const asked = await execa(
-    process.execPath,
-    [
-      join(PROJECT_FOLDER, pulumi[0] as string),
-      ...pulumi.slice(1),
-      "--stack",
-      stackName,
-      "--non-interactive",
-    ],
-    { cwd: PROJECT_FOLDER, reject: false, stdin: "ignore" },
-  );
+  const asked = await askPulumi(["stack", "output", OUTPUT, "--show-secrets", "--stack", stackName]);
   const output = credentials.safeParse(parse(asked.stdout));
   if (output.success) return output.data;
-  const why = asked.exitCode === 0 ? "its state holds none" : lastLine(asked.stderr);
+  const why = asked.code === EXIT.done ? "its state holds none" : lastLine(asked.stderr);
   throw new Stop(
     EXIT.storeRefused,
     `There are no credentials here that may read the bucket of stack ${stackName}: ${why}.`,
