@@ -27,7 +27,9 @@ export async function wholeStack(): Promise<Program> {
   await stack.up();
   const { args, env } = stack.invocation(...UP);
   const caches = await newFolder();
-  const bundles = ["agent", "backend"].map(name => join(PROJECT_FOLDER, ".build", `${name}.made-from.json`));
+  const bundles = ["agent.made-from.json", "backend.made-from.json", "index.mjs"].map(name =>
+    join(PROJECT_FOLDER, ".build", name),
+  );
   return {
     up: () => timed(args, env, PROJECT_FOLDER, caches),
     forget: async () => removeAll([...bundles, ...(await contents(caches))]),

@@ -1,8 +1,9 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
 import type { Manifest } from "../../agent/manifest/manifest.ts";
 import { findEngine } from "../../engine/find-engine.ts";
 import { SLOW } from "../support/slow-lane.ts";
@@ -19,12 +20,19 @@ beforeAll(async () => {
   olderProject = await mkdtemp(join(tmpdir(), "budgie-test-older-"));
   for (const name of SHARED) await symlink(resolve(name), join(olderProject, name));
   await symlink(resolve("test/engine/upgrade/layouts.ts"), join(olderProject, "index.ts"));
-  await copyFile("Pulumi.yaml", join(olderProject, "Pulumi.yaml"));
+  await writeFile(join(olderProject, "Pulumi.yaml"), await olderProjectFile());
 });
 afterAll(async () => {
   for (const stack of stacks) await stack.remove();
   await rm(olderProject, { recursive: true, force: true });
 });
+
+/** As it was before program.mjs. */
+async function olderProjectFile(): Promise<string> {
+  const project = parse(await readFile("Pulumi.yaml", "utf8")) as { runtime: { options: object } };
+  const runtime = { name: "nodejs", options: { ...project.runtime.options, nodeargs: "--import tsx/esm" } };
+  return stringify({ ...project, main: "index.ts", runtime });
+}
 
 /** `pulumi up` with the program as it was. */
 async function upWithLayout(stack: TestStack, layout: number): Promise<void> {
