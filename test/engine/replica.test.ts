@@ -1,14 +1,12 @@
 // A replica on a second machine: a container engine of its own behind a cable that can be unplugged.
 import { readFile, writeFile } from "node:fs/promises";
-import type Docker from "dockerode";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { engineClient } from "../../engine/client.ts";
-import { collectFromContainer } from "../../engine/run-in-container.ts";
 import { DEFAULT_DATABASE_IMAGE } from "../../shared/database-image.ts";
 import { replicaContainerName } from "../../shared/names.ts";
+import { psqlIn } from "../support/database/psql-in.ts";
 import { freePort } from "../support/servers/free-port.ts";
 import { type SecondMachine, startSecondMachine } from "../support/servers/second-engine.ts";
 import { itSlowly } from "../support/slow-lane.ts";
@@ -33,16 +31,9 @@ afterAll(async () => {
   await second?.stop();
 });
 
-const there = () => engineClient(second.engine.host).getContainer(replicaContainerName(stack.prefix));
-/** SQL over a container's own socket. */
-const ask = async (container: Docker.Container, sql: string) => {
-  const answer = await collectFromContainer(container, [
-    ...["psql", "-XAtq", "-U", "budgie_user", "-d", "budgie_dev", "-c", sql],
-  ]);
-  if (answer.code !== 0) throw new Error(answer.stderr);
-  return answer.stdout.trim();
-};
-const onReplica = (sql: string) => ask(there(), sql);
+const onReplica = (sql: string) => psqlIn(second.engine.host, replicaContainerName(stack.prefix), sql);
+/** After a failover, on the second machine. */
+const onDatabaseThere = (sql: string) => psqlIn(second.engine.host, `${stack.prefix}-db`, sql);
 
 it("comes up, follows the database, can be read and not be written, and shows no change after that", async () => {
   await stack.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
@@ -173,8 +164,7 @@ it("becomes the database when that is killed: with commits that wait for it, no 
 
   const { exitCode, all } = await typed("failover", "--yes");
   expect(exitCode, all).toBe(0);
-  const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
-  const written = await ask(database, "SELECT n FROM written");
+  const written = await onDatabaseThere("SELECT n FROM written");
   const there = new Set(written.split("\n").map(Number));
   expect(rows.filter(n => !there.has(n))).toEqual([]);
   expect((await old.inspect()).HostConfig.RestartPolicy?.Name).toBe("no");
@@ -199,14 +189,13 @@ itSlowly("has the old machine follow it, whose own data is kept aside", async ()
 
   const { exitCode, all } = await typed("rejoin", "--host", host, "--address", second.there, "--yes");
   expect(exitCode, all).toBe(0);
-  const replica = stack.docker.getContainer(replicaContainerName(stack.prefix));
-  const rows = () => ask(replica, "SELECT count(*) FROM written");
-  const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
-  expect(await rows()).toBe(await ask(database, "SELECT count(*) FROM written"));
-  await ask(database, "INSERT INTO written VALUES (0)");
+  const onReplicaHere = (sql: string) => psqlIn(host, replicaContainerName(stack.prefix), sql);
+  const rows = () => onReplicaHere("SELECT count(*) FROM written");
+  expect(await rows()).toBe(await onDatabaseThere("SELECT count(*) FROM written"));
+  await onDatabaseThere("INSERT INTO written VALUES (0)");
   await until(
     "the new row",
-    () => ask(replica, "SELECT min(n) FROM written"),
+    () => onReplicaHere("SELECT min(n) FROM written"),
     first => first === "0",
   );
   const kept = (await stack.docker.listVolumes()).Volumes.filter(({ Name: name }) =>
@@ -216,14 +205,13 @@ itSlowly("has the old machine follow it, whose own data is kept aside", async ()
 
   const again = await typed("rejoin", "--host", host, "--address", second.there, "--yes");
   expect(again.exitCode, again.all).toBe(0);
-  expect(await rows()).toBe(await ask(database, "SELECT count(*) FROM written"));
+  expect(await rows()).toBe(await onDatabaseThere("SELECT count(*) FROM written"));
   for (const { Name: name } of kept) await stack.docker.getVolume(name).remove();
 });
 
 itSlowly("is left for the old machine while it serves, and no row is lost", async () => {
-  const database = engineClient(second.engine.host).getContainer(`${stack.prefix}-db`);
-  await ask(database, "INSERT INTO written SELECT generate_series(100001, 150000)");
-  const count = await ask(database, "SELECT count(*) FROM written");
+  await onDatabaseThere("INSERT INTO written SELECT generate_series(100001, 150000)");
+  const count = await onDatabaseThere("SELECT count(*) FROM written");
   const moved = await stack.budgie([
     ...["failover", "--while-it-serves", "--yes", "--config-file", stack.configFile],
   ]);

@@ -18,35 +18,50 @@ export interface SecondMachine {
   /** Unplugs the cable, and plugs it in again. */
   unplug(): Promise<void>;
   plugIn(): Promise<void>;
+  /** The power goes: the engine and all that it runs end at once (-9). Its disk stays. */
+  cutPower(): Promise<void>;
+  /** Switches it on again. */
+  switchOn(): Promise<void>;
   stop(): Promise<void>;
 }
 
-const NAME = "budgie-second";
-const [HERE, THERE] = ["10.231.77.1", "10.231.77.2"];
-const CABLE = `${NAME}-a`.slice(-15);
-const CABLE_THERE = `${NAME}-b`.slice(-15);
+/** Docker lets nothing through between networks that are not its own. */
+const BETWEEN_CABLES = ["FORWARD", "-i", "budgie-other+", "-o", "budgie-other+", "-j", "ACCEPT"];
 
-/** Starts one with the images given, which it gets from the first engine. Waits while another run of this machine has it. */
-export async function startSecondMachine(images: readonly string[]): Promise<SecondMachine> {
-  const release = await hold();
+/** Its network, and the cable there. */
+interface Network {
+  name: string;
+  here: string;
+  there: string;
+}
+
+/**
+ * Starts one with the images given, which it gets from the first engine. Waits while another run of this machine has it.
+ * @param number which one, where there are several. They reach one another.
+ */
+export async function startSecondMachine(images: readonly string[], number = 1): Promise<SecondMachine> {
+  const name = `budgie-other${number}`;
+  const network = { name, here: `10.231.${76 + number}.1`, there: `10.231.${76 + number}.2` };
+  const release = await hold(name);
   const folder = await mkdtemp(join(tmpdir(), "budgie-test-second-"));
-  await ip("netns", "del", NAME).catch(() => undefined);
-  await ip("link", "del", CABLE).catch(() => undefined);
-  await layCable();
+  await removeCable(network);
+  await layCable(network);
   const socket = join(folder, "docker.sock");
-  const data = join(folder, "data");
+  const [data, run, pidFile] = [join(folder, "data"), join(folder, "run"), join(folder, "pid")];
   await mkdir(data);
   await mkdir("/etc/docker", { recursive: true });
   const server = localServer({
     name: "second-dockerd",
     folder,
     file: "nsenter",
-    // Its network is another, and the folder in which an engine keeps who it is. What else a machine has it needs as it is.
+    // Its network is another, and the folder in which an engine keeps who it is, and the processes, which end with their first. What else a
+    // machine has it needs as it is.
     args: [
-      `--net=/run/netns/${NAME}`,
-      ...["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /etc/docker && exec "$@"', "sh"],
-      ...["dockerd", "--host", `unix://${socket}`, "--data-root", data, "--exec-root", join(folder, "exec")],
-      ...["--pidfile", join(folder, "dockerd.pid")],
+      `--net=/run/netns/${name}`,
+      ...["unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--"],
+      ...["sh", "-c", 'mount -t tmpfs none /etc/docker && exec "$@"', "sh"],
+      ...["dockerd", "--host", `unix://${socket}`, "--data-root", data, "--exec-root", run],
+      ...["--pidfile", pidFile],
     ],
     ready: async () => (await findEngine(`unix://${socket}`)).reachable,
   });
@@ -56,33 +71,47 @@ export async function startSecondMachine(images: readonly string[]): Promise<Sec
     await execa("sh", ["-c", `docker save "$0" | docker --host unix://${socket} load`, image]);
   return {
     engine,
-    here: HERE,
-    there: THERE,
-    typedThere: ["nsenter", `--net=/run/netns/${NAME}`],
-    unplug: () => ip("link", "set", CABLE, "down"),
-    plugIn: () => ip("link", "set", CABLE, "up"),
+    here: network.here,
+    there: network.there,
+    typedThere: ["nsenter", `--net=/run/netns/${name}`],
+    unplug: () => ip("link", "set", name, "down"),
+    plugIn: () => ip("link", "set", name, "up"),
+    cutPower: async () => {
+      await server.kill();
+      // As /run is after a reboot.
+      await rm(run, { recursive: true, force: true });
+      await rm(pidFile, { force: true });
+    },
+    switchOn: () => server.start(),
     stop: async () => {
       const client = engineClient(engine.host);
       for (const { Id: id } of await client.listContainers({ all: true }))
         await client.getContainer(id).remove({ force: true, v: true });
       await server.stop();
-      await ip("netns", "del", NAME);
+      await removeCable(network);
       await rm(folder, { recursive: true, force: true });
       release();
     },
   };
 }
 
-async function layCable(): Promise<void> {
-  await ip("netns", "add", NAME);
-  await ip("link", "add", CABLE, "type", "veth", "peer", "name", CABLE_THERE, "netns", NAME);
-  await ip("addr", "add", `${HERE}/24`, "dev", CABLE);
-  await ip("link", "set", CABLE, "up");
-  const there = (...args: string[]) => ip("-n", NAME, ...args);
-  await there("addr", "add", `${THERE}/24`, "dev", CABLE_THERE);
-  await there("link", "set", CABLE_THERE, "up");
-  await there("link", "set", "lo", "up");
-  await there("route", "add", "default", "via", HERE);
+async function layCable({ name, here, there }: Network): Promise<void> {
+  await ip("netns", "add", name);
+  await ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name);
+  await ip("addr", "add", `${here}/24`, "dev", name);
+  await ip("link", "set", name, "up");
+  const inside = (...args: string[]) => ip("-n", name, ...args);
+  await inside("addr", "add", `${there}/24`, "dev", "eth0");
+  await inside("link", "set", "eth0", "up");
+  await inside("link", "set", "lo", "up");
+  await inside("route", "add", "default", "via", here);
+  await execa("iptables", ["--insert", ...BETWEEN_CABLES]);
+}
+
+async function removeCable({ name }: Network): Promise<void> {
+  await ip("link", "del", name).catch(() => undefined);
+  await ip("netns", "del", name).catch(() => undefined);
+  await execa("iptables", ["--delete", ...BETWEEN_CABLES], { reject: false });
 }
 
 async function ip(...args: string[]): Promise<void> {
@@ -90,8 +119,8 @@ async function ip(...args: string[]): Promise<void> {
 }
 
 /** There is one address of it. */
-function hold(): Promise<() => void> {
+function hold(name: string): Promise<() => void> {
   return new Promise((resolve, reject) => {
-    exclusively("test-second-machine", () => new Promise<void>(release => resolve(release))).catch(reject);
+    exclusively(name, () => new Promise<void>(release => resolve(release))).catch(reject);
   });
 }
