@@ -18,6 +18,8 @@ export interface BackendService {
   running: number;
   /** The port of the engine's machine. */
   port: number | undefined;
+  /** When it was made, or changed last: by an `up`, a start, a stop. In milliseconds since 1970. */
+  changedAt: number;
   /** What became of the newest change. `rolled back`: the backends from before it serve on. */
   update: "none" | "under way" | "done" | "rolled back" | "stuck";
   /** The image of those that are wanted. */
@@ -80,6 +82,7 @@ async function described(client: Docker, id: string): Promise<BackendService> {
     declared: Number(labels[LABEL.backends]),
     wanted: mode.Replicated?.Replicas ?? 0,
     port: ports[0]?.PublishedPort,
+    changedAt: Date.parse(service.UpdatedAt),
     update: updateOf(service.UpdateStatus?.State),
     image: template.ContainerSpec?.Image ?? "",
   };
@@ -158,13 +161,16 @@ export async function stopBackends(service: BackendService): Promise<void> {
 /** More than once each in this time, none of them getting over it. */
 const LOOP_MS = 5 * 60_000;
 
-/** Whether backends end by themselves and are started again, over and over, and none gets to serve. */
+/**
+ * Whether backends end by themselves and are started again, over and over, and none gets to serve. What has ended before the service was
+ * changed last was another version, or was started in another state of things.
+ */
 export async function backendsLoop(service: BackendService): Promise<boolean> {
   const now = await lookAgain(service);
   if (now.wanted === 0 || now.running > 0) return false;
   const failed = (await tasksOf(service)).filter(
     ({ CreatedAt: at, Status: { State: state } }) =>
-      state === "failed" && Date.now() - Date.parse(at) < LOOP_MS,
+      state === "failed" && Date.parse(at) >= now.changedAt && Date.now() - Date.parse(at) < LOOP_MS,
   );
   return failed.length >= 2;
 }
