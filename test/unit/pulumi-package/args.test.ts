@@ -29,8 +29,8 @@ it("says an argument where the stack says a setting, and pulumi where the projec
   expect(inTheirWords(message, "database")).toBe(
     [
       "the argument databaseName of database means another one.",
-      "  set the argument databaseName to shop",
-      "  set the argument databasePassword",
+      "  set the argument databaseName of database to shop",
+      "  set the argument databasePassword of database",
       "  pulumi up",
     ].join("\n"),
   );
