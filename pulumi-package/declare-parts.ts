@@ -21,6 +21,8 @@ export interface Parts {
   backupDirectory: string;
   firstBackup: pulumi.Output<string> | string;
   url: string;
+  bucketReaderId: pulumi.Input<string>;
+  bucketReaderSecret: pulumi.Input<string>;
 }
 
 /** Looks at the machine and refuses what would lose data, as the whole stack does, and then declares what the arguments ask for. */
@@ -40,7 +42,7 @@ export async function declareParts(
   }
 }
 
-function partsOf({ db, agent, network, backend, first }: Declared, backupDirectory: string): Parts {
+function partsOf({ db, agent, network, backend, bucket, first }: Declared, backupDirectory: string): Parts {
   const { connection } = db;
   const { port, name, user, password } = connection;
   // Who is given the address has waited for the database to answer, and to be the one that the backups came from.
@@ -62,5 +64,7 @@ function partsOf({ db, agent, network, backend, first }: Declared, backupDirecto
     backupDirectory,
     firstBackup: first?.proven ?? "",
     url: backend?.url ?? "",
+    bucketReaderId: bucket?.reader.accessKeyId ?? "",
+    bucketReaderSecret: bucket?.reader.secretAccessKey ?? "",
   };
 }

@@ -26,6 +26,10 @@ export class PostgresWithBackups extends pulumi.ComponentResource {
   readonly firstBackup: pulumi.Output<string>;
   /** Where the application answers; empty where there is none. */
   readonly url: pulumi.Output<string>;
+  /** A key that reads the bucket, and cannot change it where the store has such keys; empty where there is no bucket. */
+  readonly bucketReaderId: pulumi.Output<string>;
+  /** A secret. */
+  readonly bucketReaderSecret: pulumi.Output<string>;
 
   constructor(name: string, args: PostgresWithBackupsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("budgie:index:PostgresWithBackups", name, {}, opts);
@@ -43,6 +47,8 @@ export class PostgresWithBackups extends pulumi.ComponentResource {
     this.backupDirectory = given(({ backupDirectory }) => backupDirectory);
     this.firstBackup = given(({ firstBackup }) => firstBackup);
     this.url = given(({ url }) => url);
+    this.bucketReaderId = given(({ bucketReaderId }) => bucketReaderId);
+    this.bucketReaderSecret = pulumi.secret(given(({ bucketReaderSecret }) => bucketReaderSecret));
     this.registerOutputs({});
   }
 }

@@ -112,4 +112,66 @@ describe("a program outside the project's folder that uses the package", () => {
     await succeed(program.pulumi("up", "--yes", "--skip-preview"));
     expect(await program.sql("SELECT count(*) FROM orders")).toBe("2");
   });
+
+  itSlowly("has several of them side by side, each with point in time and a store of its own", async () => {
+    const another = (name: string, prefix: string, backupDir: string) => `  ${name}:
+    type: budgie:PostgresWithBackups
+    properties:
+      namePrefix: ${prefix}
+      databaseName: shop
+      backupDir: ${backupDir}
+      objectStore: local
+      pointInTime: true
+      backupFormat: dump
+`;
+    const prefixes = [`${program.prefix}-forum`, `${program.prefix}-wiki`];
+    const [forum, wiki] = prefixes as [string, string];
+    await program.write(resources(program.prefix, another("forum", forum, "./backups")));
+    const shared = await program.pulumi("up", "--yes", "--skip-preview");
+    expect(shared.code, shared.all).not.toBe(0);
+    expect(shared.all).toContain(`set the argument backupDir of forum to ./backups-${forum}`);
+
+    const [withForum, withWiki] = [
+      another("forum", forum, "./backups-forum"),
+      another("wiki", wiki, "./backups-wiki"),
+    ];
+    const readers = ["forum", "wiki"].map(
+      name => `  ${name}Id: \${${name}.bucketReaderId}\n  ${name}Secret: \${${name}.bucketReaderSecret}\n`,
+    );
+    await program.write(resources(program.prefix, withForum + withWiki) + readers.join(""));
+    await succeed(program.pulumi("up", "--yes", "--skip-preview"));
+    await succeed(program.pulumi("preview", "--refresh", "--expect-no-changes"));
+    expect(await program.sql("SELECT count(*) FROM orders")).toBe("2");
+
+    for (const prefix of prefixes)
+      await program.sql(`CREATE TABLE of_its_own AS SELECT '${prefix}' AS name`, prefix);
+    const output = (name: string) => succeed(program.pulumi("stack", "output", name, "--show-secrets"));
+    for (const [name, prefix] of [
+      ["forum", forum],
+      ["wiki", wiki],
+    ] as const) {
+      await succeed(program.budgieOn(prefix, ["backup"]));
+      const reader = {
+        BUDGIE_S3_READER_ACCESS_KEY_ID: await output(`${name}Id`),
+        BUDGIE_S3_READER_SECRET_ACCESS_KEY: await output(`${name}Secret`),
+      };
+      expect(await program.stateText()).not.toContain(reader.BUDGIE_S3_READER_SECRET_ACCESS_KEY);
+      const kept = JSON.parse(
+        await succeed(program.budgieOn(prefix, ["list", "--remote", "--json"], reader)),
+      );
+      expect(kept.length, `${prefix} has sent its backups`).toBeGreaterThan(1);
+      await program.sql("DROP TABLE of_its_own", prefix);
+      await succeed(program.budgieOn(prefix, ["restore", "latest", "--yes"]));
+      expect(await program.sql("SELECT name FROM of_its_own", prefix)).toBe(prefix);
+      const status = JSON.parse(await succeed(program.budgieOn(prefix, ["status", "--json"])));
+      expect(status.pointInTime, prefix).not.toBeNull();
+    }
+
+    await program.write(resources(program.prefix, withForum));
+    await succeed(program.pulumi("up", "--yes", "--skip-preview"));
+    expect(await program.sql("SELECT name FROM of_its_own", forum)).toBe(forum);
+    await program.write(resources(program.prefix, withForum + withWiki));
+    await succeed(program.pulumi("up", "--yes", "--skip-preview"));
+    expect(await program.sql("SELECT name FROM of_its_own", wiki), "its volume was kept").toBe(wiki);
+  });
 });

@@ -22,7 +22,9 @@ export interface ComponentProgram {
   prefix: string;
   pulumi(...args: string[]): Promise<Result>;
   budgie(...args: string[]): Promise<Result>;
-  sql(text: string): Promise<string>;
+  /** Of a component with another prefix. */
+  budgieOn(prefix: string, args: string[], environment?: NodeJS.ProcessEnv): Promise<Result>;
+  sql(text: string, prefix?: string): Promise<string>;
   /** Everything that Pulumi keeps of it. */
   stateText(): Promise<string>;
   write(resources: string): Promise<void>;
@@ -42,22 +44,36 @@ export async function componentProgram(project: string): Promise<ComponentProgra
     PULUMI_CONFIG_PASSPHRASE: "of a test",
     XDG_STATE_HOME: join(folder, "own-state"),
   };
-  const run = async (file: string, args: string[], cwd: string): Promise<Result> => {
-    const options = { cwd, env, extendEnv: true, reject: false, all: true, stdin: "ignore" } as const;
+  const run = async (
+    file: string,
+    args: string[],
+    cwd: string,
+    more: NodeJS.ProcessEnv = {},
+  ): Promise<Result> => {
+    const options = {
+      cwd,
+      env: { ...env, ...more },
+      extendEnv: true,
+      reject: false,
+      all: true,
+      stdin: "ignore",
+    } as const;
     const { exitCode, all, stdout } = await execa(file, args, options);
     return { code: exitCode ?? 1, all, stdout };
   };
   const docker = engineClient((await findEngine()).host);
   const file = join(folder, "Pulumi.yaml");
   await writeFile(file, `name: ${project}\nruntime: yaml\n`);
+  const budgieOn = (of: string, args: string[], environment?: NodeJS.ProcessEnv) =>
+    run(process.execPath, ["scripts/budgie.mjs", "--stack", of, ...args], PROJECT_FOLDER, environment);
   const program: ComponentProgram = {
     folder,
     prefix,
     pulumi: (...args) => run("pulumi", [...args, "--non-interactive"], folder),
-    budgie: (...args) =>
-      run(process.execPath, ["scripts/budgie.mjs", "--stack", prefix, ...args], PROJECT_FOLDER),
-    sql: async text => {
-      const args = ["exec", `${prefix}-db`, "psql", "-XAtq", "-U", "budgie_user", "-d", "shop", "-c", text];
+    budgie: (...args) => budgieOn(prefix, args),
+    budgieOn,
+    sql: async (text, of = prefix) => {
+      const args = ["exec", `${of}-db`, "psql", "-XAtq", "-U", "budgie_user", "-d", "shop", "-c", text];
       return (await execa("docker", args)).stdout;
     },
     stateText: async () => {
@@ -72,20 +88,13 @@ export async function componentProgram(project: string): Promise<ComponentProgra
       await writeFile(file, `${head}${resources}`);
     },
     remove: async () => {
-      for (const service of ["backend", "backup", "db"])
-        await docker
-          .getContainer(`${prefix}-${service}`)
-          .remove({ force: true, v: true })
-          .catch(() => undefined);
-      for (const volume of ["postgres-data", "backup-records"])
-        await docker
-          .getVolume(`${prefix}-${volume}`)
-          .remove()
-          .catch(() => undefined);
-      await docker
-        .getNetwork(`${prefix}-network`)
-        .remove()
-        .catch(() => undefined);
+      const ours = (name = "") => name.replace(/^\//, "").startsWith(prefix);
+      for (const { Id: id, Names: names } of await docker.listContainers({ all: true }))
+        if (names.some(ours)) await docker.getContainer(id).remove({ force: true, v: true });
+      for (const { Name: name } of (await docker.listVolumes()).Volumes)
+        if (ours(name)) await docker.getVolume(name).remove();
+      for (const { Id: id, Name: name } of await docker.listNetworks())
+        if (ours(name)) await docker.getNetwork(id).remove();
       await rm(folder, { recursive: true, force: true });
     },
   };
