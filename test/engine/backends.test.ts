@@ -231,6 +231,55 @@ describeSlowly("three backends in a swarm", () => {
     await stack.requireNoChange();
   });
 
+  it("are one more, and then three again, while nobody is left without an answer", async () => {
+    for (const count of [BACKENDS + 1, BACKENDS]) {
+      await stack.set("backends", String(count));
+      const was = await database();
+      const { held, failed } = await steadily(() => stack.up());
+      process.stdout.write(`${count} backends: ${held} requests answered, ${failed.length} failed\n`);
+      expect(failed).toEqual([]);
+      expect(await serving()).toBe(count);
+      expect(await database()).toBe(was);
+      await stack.requireNoChange();
+    }
+  });
+
+  it("serve what a restore brought back, with everybody who was signed in then, and go back by an undo", async () => {
+    const made = async () => Number(await stack.sql("SELECT count(*) FROM ledgers"));
+    const before = await made();
+    expect(await budgie("backup")).toMatch(/^0\n/);
+    const body = JSON.stringify({ name: "after the backup" });
+    expect((await ask("POST", "/api/ledgers", { cookie: cookies[0] ?? "", body })).status).toBe(201);
+    expect(await budgie("restore", "latest", "--yes")).toMatch(/^0\n/);
+    expect(await made()).toBe(before);
+    expect((await Promise.all(cookies.map(signedIn))).every(Boolean)).toBe(true);
+    expect((await ask("POST", "/api/ledgers", { cookie: cookies[0] ?? "", body })).status).toBe(201);
+    expect(await budgie("restore", "--undo", "--yes")).toMatch(/^0\n/);
+    expect(await made()).toBe(before + 1);
+    expect((await Promise.all(cookies.map(signedIn))).every(Boolean)).toBe(true);
+    await stack.requireNoChange();
+  });
+
+  it("come up with their database after the engine ended, and after the power went", async () => {
+    for (const end of [swarm.shutDown, swarm.powerOff]) {
+      await end();
+      await swarm.start();
+      await until(
+        "three run again",
+        () => serving().catch(() => 0),
+        count => count === BACKENDS,
+        {
+          withinMs: 240_000,
+          everyMs: 1000,
+        },
+      );
+      const answers = async () => (await ask("GET", "/health").catch(() => undefined))?.status;
+      await until("they serve", answers, status => status === 200, { withinMs: 120_000, everyMs: 1000 });
+      expect((await Promise.all(cookies.map(signedIn))).every(Boolean)).toBe(true);
+      await stack.requireNoChange();
+    }
+  });
+
   it("are made again by an `up` after one that was killed before it could write down what it had made", async () => {
     const { stdout } = await stack.pulumi("stack", "--show-urns");
     const urns =

@@ -32,8 +32,9 @@ export interface TestDockerd {
 /**
  * With the base images that every stack needs, as the machine's own engine has them. It has namespaces of its own for the network,
  * because dockerd empties the rules of any other one as it starts, for mounts, and for processes: those end with their first.
+ * @param network the name of its network's namespace. @default one that nobody else has
  */
-export async function startDockerd(): Promise<TestDockerd> {
+export async function startDockerd(network?: string): Promise<TestDockerd> {
   const folder = await serverFolder("dockerd");
   const socket = join(folder, "docker.sock");
   const host = `unix://${socket}`;
@@ -42,9 +43,11 @@ export async function startDockerd(): Promise<TestDockerd> {
   const server = localServer({
     name: "dockerd",
     folder,
-    file: "unshare",
+    file: "nsenter",
     args: [
-      ...["--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--net", "--"],
+      ...(network ? [`--net=/run/netns/${network}`] : []),
+      ...["unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--mount"],
+      ...(network ? ["--"] : ["--net", "--"]),
       ...["sh", "-c", 'ip link set lo up; exec "$@"', "sh", ...dockerd],
     ],
     ready: async () => (await findEngine(host)).reachable,

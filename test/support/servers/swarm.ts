@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { access } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
@@ -22,60 +22,84 @@ export interface TestSwarm extends TestDockerd {
 const STAND_IN = "test/support/servers/ingress-stand-in.mjs";
 const LOOK_MS = 200;
 
-/** One cable for each swarm, because several test files may run at once. */
+/** Its network, which it finds again when it has ended and is started anew, and the cable there. */
+interface Network {
+  name: string;
+  here: string;
+  there: string;
+}
+
 export async function startSwarm(): Promise<TestSwarm> {
-  const dockerd = await startDockerd();
-  const pid = String(await dockerd.pid());
-  const net = randomBytes(1)[0] as number;
-  const [here, there] = [`10.233.${net}.1`, `10.233.${net}.2`];
-  const cable = `budgie-sw${net}`;
-  await ip("link", "del", cable).catch(() => undefined);
-  await ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", pid);
-  await ip("addr", "add", `${here}/24`, "dev", cable);
-  await ip("link", "set", cable, "up");
-  const inside = (...args: string[]) => execa("nsenter", [`--net=/proc/${pid}/ns/net`, ...args]);
-  await inside("ip", "addr", "add", `${there}/24`, "dev", "eth0");
-  await inside("ip", "link", "set", "eth0", "up");
-  await inside("ip", "route", "add", "default", "via", here);
+  // Several test files may run at once.
+  const at = randomBytes(1)[0] as number;
+  const network = { name: `budgie-sw${at}`, here: `10.233.${at}.1`, there: `10.233.${at}.2` };
+  await layCable(network);
+  const dockerd = await startDockerd(network.name);
+  const { there } = network;
   await engineClient(dockerd.host).swarmInit({ ListenAddr: `${there}:2377`, AdvertiseAddr: there });
   const routedBy = (await hasIpvs()) ? "engine" : "stand-in";
-  const ending: (() => void)[] = [];
+  let published: number | undefined;
+  let standIn: ChildProcess | undefined;
   let relay: Relay | undefined;
-  let closed = false;
+  let looking: NodeJS.Timeout | undefined;
+  const lead = () => {
+    standIn?.kill();
+    if (published === undefined || routedBy === "engine") return;
+    const args = [STAND_IN, dockerd.host.slice("unix://".length), `${published}`, `${published + 1}`];
+    const inside = [`--net=/run/netns/${network.name}`, process.execPath, ...args];
+    standIn = spawn("nsenter", inside, { stdio: "inherit" });
+  };
+  const close = () => {
+    clearInterval(looking);
+    relay?.close();
+    relay?.closeAllConnections();
+  };
   return {
     ...dockerd,
     routedBy,
     publishService: port => {
-      const leadsTo = routedBy === "engine" ? port : port + 1;
-      if (routedBy === "stand-in") {
-        const args = [STAND_IN, socketOf(dockerd.host), `${port}`, `${leadsTo}`];
-        const child = spawn("nsenter", [`--net=/proc/${pid}/ns/net`, process.execPath, ...args], {
-          stdio: "inherit",
-        });
-        ending.push(() => child.kill());
-      }
-      const looking = setInterval(async () => {
+      published = port;
+      lead();
+      looking = setInterval(async () => {
         const services = await dockerd.docker.listServices().catch(() => []);
         const ports = services.flatMap(service => service.Endpoint?.Ports ?? []);
-        if (closed || relay || !ports.some(({ PublishedPort: published }) => published === port)) return;
-        relay = relayTo(there, port, leadsTo);
+        if (relay || !ports.some(({ PublishedPort: published }) => published === port)) return;
+        relay = relayTo(there, port, routedBy === "engine" ? port : port + 1);
         clearInterval(looking);
       }, LOOK_MS);
-      ending.push(() => clearInterval(looking));
     },
-    closeService: () => {
-      closed = true;
-      relay?.close();
-      relay?.closeAllConnections();
+    closeService: close,
+    start: async () => {
+      await layCable(network);
+      await dockerd.start();
+      lead();
     },
     stop: async () => {
-      for (const end of ending) end();
-      relay?.close();
-      relay?.closeAllConnections();
+      standIn?.kill();
+      close();
       await dockerd.stop();
-      await ip("link", "del", cable).catch(() => undefined);
+      await removeCable(network);
     },
   };
+}
+
+async function layCable(network: Network): Promise<void> {
+  const { name, here, there } = network;
+  await removeCable(network);
+  await ip("netns", "add", name);
+  await ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name);
+  await ip("addr", "add", `${here}/24`, "dev", name);
+  await ip("link", "set", name, "up");
+  const inside = (...args: string[]) => ip("-n", name, ...args);
+  await inside("addr", "add", `${there}/24`, "dev", "eth0");
+  await inside("link", "set", "eth0", "up");
+  await inside("link", "set", "lo", "up");
+  await inside("route", "add", "default", "via", here);
+}
+
+async function removeCable({ name }: Network): Promise<void> {
+  await ip("link", "del", name).catch(() => undefined);
+  await ip("netns", "del", name).catch(() => undefined);
 }
 
 /** As the engine sees it: it asks the kernel for the module, which is there or is built in. */
@@ -85,10 +109,6 @@ async function hasIpvs(): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function socketOf(host: string): string {
-  return host.slice("unix://".length);
 }
 
 interface Relay {
