@@ -33,6 +33,7 @@ export default defineConfig({
         test: {
           name: "postgres",
           include: ["test/postgres/**/*.test.ts"],
+          globalSetup: "test/support/servers/podman-lane.ts",
           // On a machine that does other things as well, the longest take several times as long.
           testTimeout: 400_000,
           hookTimeout: 400_000,
@@ -59,6 +60,7 @@ export default defineConfig({
         test: {
           name: "engine",
           include: ["test/engine/**/*.test.ts"],
+          globalSetup: "test/support/servers/podman-lane.ts",
           testTimeout: 600_000,
           hookTimeout: 900_000,
         },

@@ -275,7 +275,7 @@ describe("what it cannot go on with, it says in one line, and changes nothing", 
     ]);
 
   it("of an engine, an answer, a volume, a database, a port, somebody else, or data in the way", async () => {
-    const { docker, sql, name } = await install();
+    const { docker, command, sql, name } = await install();
     const volume = `${prefix}_budgie-postgres-data`;
     const target = `${prefix}-postgres-data`;
     await sql("CREATE DATABASE other");
@@ -334,7 +334,7 @@ describe("what it cannot go on with, it says in one line, and changes nothing", 
     }
     await inVolume(volume, "echo 15 > /v/PG_VERSION");
     await refuses(EXIT.unusableBackup, "is of PostgreSQL 15, and the stack runs 16");
-    await refuses(EXIT.unusableBackup, `docker exec ${name("db")} sh -c 'pg_dump`);
+    await refuses(EXIT.unusableBackup, `${command} exec ${name("db")} sh -c 'pg_dump`);
     await inVolume(volume, "echo 16 > /v/PG_VERSION");
   });
 });

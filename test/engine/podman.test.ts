@@ -4,10 +4,14 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Manifest } from "../../agent/manifest/manifest.ts";
 import { type PodmanKind, startPodman, type TestPodman } from "../support/servers/podman.ts";
+import { SLOW } from "../support/slow-lane.ts";
 import { expectBackupBeforeDatabase, withEvents } from "../support/stack/engine-events.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
-describe.each<PodmanKind>(["rootful", "rootless"])("on %s Podman", kind => {
+/** An ordinary user's has all the differences of root's, and more. */
+const KINDS: PodmanKind[] = SLOW ? ["rootful", "rootless"] : ["rootless"];
+
+describe.each(KINDS)("on %s Podman", kind => {
   let podman: TestPodman;
   let stack: TestStack;
 

@@ -1,11 +1,16 @@
 import { createHash } from "node:crypto";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { DEFAULT_MAJOR_VERSION } from "../../shared/database-image.ts";
 import { EXIT } from "../../shared/exit-codes.ts";
 import { LABEL } from "../../shared/labels.ts";
+import { TEST_MAJOR } from "../support/servers/major.ts";
 import { describeSlowly } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 import { until } from "../support/until.ts";
+
+/** The next one, or the one that `POSTGRES_MAJOR` names. */
+const NEWER = TEST_MAJOR === DEFAULT_MAJOR_VERSION ? "17" : TEST_MAJOR;
 
 let stack: TestStack;
 let volume: string;
@@ -110,10 +115,10 @@ describeSlowly("to the next major version of PostgreSQL", () => {
 
   it("brings every row, role, sequence and large object, keeps the old volume whole, and comes back", async () => {
     const before = await everything();
-    await stack.set("postgresVersion", "17");
+    await stack.set("postgresVersion", NEWER);
     const asked = await stack.budgie(["upgrade", "--config-file", stack.configFile]);
     expect(asked.code, asked.all).toBe(EXIT.notConfirmed);
-    expect(asked.all).toContain("PostgreSQL 16 becomes 17");
+    expect(asked.all).toContain(`PostgreSQL 16 becomes ${NEWER}`);
     expect(await keptNames()).toEqual([]);
     expect(await version()).toBe("16");
 
@@ -121,14 +126,14 @@ describeSlowly("to the next major version of PostgreSQL", () => {
     const [kept = ""] = await keptNames();
     expect(said).toContain(kept);
     expect(kept).toMatch(/-pg16-\d{8}-\d{6}$/);
-    await serves(before, "17");
-    expect(await stack.sql("INSERT INTO kept (said) VALUES ('on 17') RETURNING id")).toContain("1001");
+    await serves(before, NEWER);
+    expect(await stack.sql("INSERT INTO kept (said) VALUES ('on the newer') RETURNING id")).toContain("1001");
     const list = await succeeds(stack.budgie(["list", "--json"]));
     const [newest] = JSON.parse(list.slice(list.indexOf("["))) as {
       drill: { outcome: string };
       manifest: { serverVersion: string };
     }[];
-    expect(newest?.manifest.serverVersion).toMatch(/^17\./);
+    expect(newest?.manifest.serverVersion).toMatch(new RegExp(`^${NEWER}\\.`));
     expect(newest?.drill.outcome).toBe("good");
 
     // A backup of the older version goes through the door of the newer one.
@@ -152,38 +157,38 @@ describeSlowly("to the next major version of PostgreSQL", () => {
 
   it("lets nobody begin on the emptied volume, whatever the setting says; a database that was made there is seen", async () => {
     const before = await everything();
-    await stack.set("postgresVersion", "17");
+    await stack.set("postgresVersion", NEWER);
     await killAt("is empty");
-    for (const setting of ["17", "16"]) {
+    for (const setting of [NEWER, "16"]) {
       await stack.set("postgresVersion", setting);
       const { code, all } = await stack.pulumi("up", "--yes", "--skip-preview");
       expect(code, all).not.toBe(0);
-      expect(all).toContain("An upgrade from PostgreSQL 16 to 17 was begun and has not ended.");
+      expect(all).toContain(`An upgrade from PostgreSQL 16 to ${NEWER} was begun and has not ended.`);
       expect(all).toContain("npx budgie upgrade --undo");
     }
     const put = await upgrade();
     expect(put.code, put.all).toBe(EXIT.busy);
-    expect(put.all).toContain("config set budgie:postgresVersion 17");
+    expect(put.all).toContain(`config set budgie:postgresVersion ${NEWER}`);
     const started = await stack.budgie(["start"]);
     expect(started.code, started.all).toBe(EXIT.busy);
     expect(started.all).toContain("Nothing was started.");
 
-    await stack.set("postgresVersion", "17");
+    await stack.set("postgresVersion", NEWER);
     const server = stack.docker.getContainer(`${stack.prefix}-db`);
     await server.start();
     const health = async () => (await server.inspect()).State.Health?.Status;
     await until("a new database there", health, found => found === "healthy", { withinMs: 120_000 });
     expect(await version()).toBe("16");
     expect(await succeeds(upgrade())).toContain("has made a new database of PostgreSQL 16 there");
-    await serves(before, "17");
+    await serves(before, NEWER);
   });
 
   it("goes on after a kill at each step, forwards and back", async () => {
     const before = await everything();
-    await stack.set("postgresVersion", "17");
+    await stack.set("postgresVersion", NEWER);
     for (const line of ["Copying ", "is empty", "Pulumi makes", "It is filled from"]) await killAt(line);
     await succeeds(upgrade());
-    await serves(before, "17");
+    await serves(before, NEWER);
     for (const line of ["Copying ", "is empty", "holds what it held", "Pulumi makes"])
       await killAt(line, "--undo");
     await succeeds(upgrade("--undo"));

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import Docker from "dockerode";
+import { engineClient } from "../../../engine/client.ts";
+import { findEngine } from "../../../engine/find-engine.ts";
 import { until } from "../until.ts";
 
 const READY_WITHIN_MS = 60_000;
@@ -88,12 +89,14 @@ async function notReady(runner: ChildProcess, ready: () => Promise<boolean>): Pr
 }
 
 /**
- * This machine's address on Docker's default network, which processes here and containers of any network can reach. A daemon
- * that was not restarted yet does not report the gateway, which is then the subnet's first address. Node's list of interfaces
- * does not help: the bridge counts as down while no container is on it.
+ * An address of this machine that processes here and containers of any network can reach: on Docker's default network. A daemon that was
+ * not restarted yet does not report the gateway, which is then the subnet's first address. Node's list of interfaces does not help: the
+ * bridge counts as down while no container is on it. Podman's is not even there then, so with it any other address of this machine is taken.
  */
 export async function addressForContainers(): Promise<string> {
-  const { IPAM: ipam } = await new Docker().getNetwork("bridge").inspect();
+  const engine = await findEngine();
+  if (engine.kind === "podman") return addressOfMachine();
+  const { IPAM: ipam } = await engineClient(engine.host).getNetwork("bridge").inspect();
   const { Gateway: gateway, Subnet: subnet } = ipam?.Config?.[0] ?? {};
   const address = gateway ?? subnet?.replace(/\.0\/\d+$/, ".1");
   if (!address)
@@ -101,4 +104,14 @@ export async function addressForContainers(): Promise<string> {
       "Docker's default network says no address, so containers cannot reach a test server here: docker network inspect bridge",
     );
   return address;
+}
+
+function addressOfMachine(): string {
+  const all = Object.values(networkInterfaces()).flatMap(known => known ?? []);
+  const found = all.find(({ family, internal }) => family === "IPv4" && !internal);
+  if (!found)
+    throw new Error(
+      "This machine has no address but its own loop, so containers cannot reach a test server here.",
+    );
+  return found.address;
 }

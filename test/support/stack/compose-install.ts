@@ -31,6 +31,8 @@ export interface ComposeApi {
 /** Budgie as its own compose file sets it up, on the real engine; without compose, which leaves nothing there but names and labels. */
 export interface ComposeInstall {
   docker: Docker;
+  /** What an operator types: `docker` or `podman`. */
+  command: string;
   /** What the old API runs on. */
   image: string;
   name(service: Service): string;
@@ -51,7 +53,8 @@ export async function composeInstall(options: ComposeOptions): Promise<ComposeIn
   const engine = await findEngine();
   const docker = engineClient(engine.host);
   const network = `${prefix}_default`;
-  const image = `${prefix}-old-backend`;
+  // Podman's name of an image of its own.
+  const image = `${engine.kind === "podman" ? "localhost/" : ""}${prefix}-old-backend`;
   const project = { [label]: prefix };
   const name = (service: Service) => `${prefix}-${service}`;
 
@@ -92,6 +95,7 @@ export async function composeInstall(options: ComposeOptions): Promise<ComposeIn
   await docker.createVolume({ Name: volume, Labels: project });
   return {
     docker,
+    command: engine.kind,
     image,
     name,
     sql,
