@@ -50,6 +50,23 @@ it("an edit of any of its files counts at once, even with the size and the time 
   expect(await run()).toContain("word.ts");
 });
 
+it("what is imported only when needed is a part of its own; when that is gone, all is made again", async () => {
+  await write("main.ts", 'const { word } = await import("./word.ts");\nconsole.log(word);\n');
+  expect(await run()).toBe("first");
+  const parts = async () =>
+    (await readdir(join(project, ".build"))).filter(name => name.startsWith("shared-main-part-"));
+  const [part = ""] = await parts();
+  expect(await readFile(join(project, ".build", part), "utf8")).toContain("first");
+
+  await rm(join(project, ".build", part));
+  expect(await run()).toBe("first");
+  expect(await parts()).toEqual([part]);
+
+  await write("word.ts", 'export const word: string = "later";\n');
+  expect(await run()).toBe("later");
+  expect(await parts(), "a program that runs already may still need the old one").toHaveLength(2);
+});
+
 it("half a file, or one that is none of ours, is made again", async () => {
   await mkdir(join(project, ".build"));
   for (const left of ["", "// made from [[", 'console.log("no mark");']) {
