@@ -5,6 +5,7 @@ import { execa } from "execa";
 import { engineClient } from "../../../engine/client.ts";
 import { type Engine, findEngine } from "../../../engine/find-engine.ts";
 import { exclusively } from "../../../toolchain/machine/cache.ts";
+import { layCable, plugIn, removeCable, unplug } from "./cable.ts";
 import { localServer } from "./local-server.ts";
 
 /** A second machine, as far as its network and its container engine go: a dockerd of its own behind a cable of its own. */
@@ -28,13 +29,6 @@ export interface SecondMachine {
 /** Docker lets nothing through between networks that are not its own. */
 const BETWEEN_CABLES = ["FORWARD", "-i", "budgie-other+", "-o", "budgie-other+", "-j", "ACCEPT"];
 
-/** Its network, and the cable there. */
-interface Network {
-  name: string;
-  here: string;
-  there: string;
-}
-
 /**
  * Starts one with the images given, which it gets from the first engine. Waits while another run of this machine has it.
  * @param number which one, where there are several. They reach one another.
@@ -44,8 +38,8 @@ export async function startSecondMachine(images: readonly string[], number = 1):
   const network = { name, here: `10.231.${76 + number}.1`, there: `10.231.${76 + number}.2` };
   const release = await hold(name);
   const folder = await mkdtemp(join(tmpdir(), "budgie-test-second-"));
-  await removeCable(network);
   await layCable(network);
+  await betweenCables("--insert");
   const socket = join(folder, "docker.sock");
   const [data, run, pidFile] = [join(folder, "data"), join(folder, "run"), join(folder, "pid")];
   await mkdir(data);
@@ -74,8 +68,8 @@ export async function startSecondMachine(images: readonly string[], number = 1):
     here: network.here,
     there: network.there,
     typedThere: ["nsenter", `--net=/run/netns/${name}`],
-    unplug: () => ip("link", "set", name, "down"),
-    plugIn: () => ip("link", "set", name, "up"),
+    unplug: () => unplug(network),
+    plugIn: () => plugIn(network),
     cutPower: async () => {
       await server.kill();
       // As /run is after a reboot.
@@ -88,6 +82,7 @@ export async function startSecondMachine(images: readonly string[], number = 1):
       for (const { Id: id } of await client.listContainers({ all: true }))
         await client.getContainer(id).remove({ force: true, v: true });
       await server.stop();
+      await betweenCables("--delete");
       await removeCable(network);
       await rm(folder, { recursive: true, force: true });
       release();
@@ -95,27 +90,8 @@ export async function startSecondMachine(images: readonly string[], number = 1):
   };
 }
 
-async function layCable({ name, here, there }: Network): Promise<void> {
-  await ip("netns", "add", name);
-  await ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name);
-  await ip("addr", "add", `${here}/24`, "dev", name);
-  await ip("link", "set", name, "up");
-  const inside = (...args: string[]) => ip("-n", name, ...args);
-  await inside("addr", "add", `${there}/24`, "dev", "eth0");
-  await inside("link", "set", "eth0", "up");
-  await inside("link", "set", "lo", "up");
-  await inside("route", "add", "default", "via", here);
-  await execa("iptables", ["--insert", ...BETWEEN_CABLES]);
-}
-
-async function removeCable({ name }: Network): Promise<void> {
-  await ip("link", "del", name).catch(() => undefined);
-  await ip("netns", "del", name).catch(() => undefined);
-  await execa("iptables", ["--delete", ...BETWEEN_CABLES], { reject: false });
-}
-
-async function ip(...args: string[]): Promise<void> {
-  await execa("ip", args);
+async function betweenCables(how: "--insert" | "--delete"): Promise<void> {
+  await execa("iptables", [how, ...BETWEEN_CABLES]);
 }
 
 /** There is one address of it. */

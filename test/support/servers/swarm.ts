@@ -4,6 +4,7 @@ import { access } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { execa } from "execa";
 import { engineClient } from "../../../engine/client.ts";
+import { layCable, removeCable } from "./cable.ts";
 import { startDockerd, type TestDockerd } from "./dockerd.ts";
 
 /** A Docker swarm of one machine, which is a test's own. */
@@ -22,15 +23,8 @@ export interface TestSwarm extends TestDockerd {
 const STAND_IN = "test/support/servers/ingress-stand-in.mjs";
 const LOOK_MS = 200;
 
-/** Its network, which it finds again when it has ended and is started anew, and the cable there. */
-interface Network {
-  name: string;
-  here: string;
-  there: string;
-}
-
 export async function startSwarm(): Promise<TestSwarm> {
-  // Several test files may run at once.
+  // Several test files may run at once. It is found again by a swarm that has ended and is started anew.
   const at = randomBytes(1)[0] as number;
   const network = { name: `budgie-sw${at}`, here: `10.233.${at}.1`, there: `10.233.${at}.2` };
   await layCable(network);
@@ -83,25 +77,6 @@ export async function startSwarm(): Promise<TestSwarm> {
   };
 }
 
-async function layCable(network: Network): Promise<void> {
-  const { name, here, there } = network;
-  await removeCable(network);
-  await ip("netns", "add", name);
-  await ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name);
-  await ip("addr", "add", `${here}/24`, "dev", name);
-  await ip("link", "set", name, "up");
-  const inside = (...args: string[]) => ip("-n", name, ...args);
-  await inside("addr", "add", `${there}/24`, "dev", "eth0");
-  await inside("link", "set", "eth0", "up");
-  await inside("link", "set", "lo", "up");
-  await inside("route", "add", "default", "via", here);
-}
-
-async function removeCable({ name }: Network): Promise<void> {
-  await ip("link", "del", name).catch(() => undefined);
-  await ip("netns", "del", name).catch(() => undefined);
-}
-
 /** As the engine sees it: it asks the kernel for the module, which is there or is built in. */
 async function hasIpvs(): Promise<boolean> {
   await execa("modprobe", ["ip_vs"], { reject: false });
@@ -137,8 +112,4 @@ function relayTo(host: string, port: number, to: number): Relay {
       for (const client of clients) client.destroy();
     },
   };
-}
-
-async function ip(...args: string[]): Promise<void> {
-  await execa("ip", args);
 }
