@@ -25,14 +25,12 @@ const ENGINE = join(PROJECT_FOLDER, "test", "engine");
 /** CI ends a run after 90 minutes, of which installing the packages takes some. */
 const ENDS_WITHIN_SECONDS = 86 * 60;
 
-const CHECKS: [name: string, command: [script: string, ...args: string[]]][] = [
-  ["types", ["typescript/bin/tsc", "--noEmit"]],
-  ["lint and format", ["@biomejs/biome/bin/biome", "check", "."]],
-  [
-    "which folder imports which",
-    ["dependency-cruiser/bin/dependency-cruise.mjs", "--config", ".dependency-cruiser.mjs", "."],
-  ],
-];
+/** By the script of package.json that runs the same. */
+const CHECKS: Record<string, [script: string, ...args: string[]]> = {
+  typecheck: ["typescript/bin/tsc", "--noEmit"],
+  lint: ["@biomejs/biome/bin/biome", "check", "."],
+  arrows: ["dependency-cruiser/bin/dependency-cruise.mjs", "--config", ".dependency-cruiser.mjs", "."],
+};
 
 /** Runs a script out of `node_modules`, and gives its exit code. */
 type Node = (script: string, ...args: string[]) => Promise<number>;
@@ -60,8 +58,8 @@ await runMain(async () => {
 /** One after the other, beside the tests. Gives a line for each that failed. */
 async function runChecks(node: Node): Promise<string[]> {
   const failed: string[] = [];
-  for (const [name, args] of CHECKS)
-    if ((await node(...args)) !== 0) failed.push(`${name}: see what it printed above`);
+  for (const [name, command] of Object.entries(CHECKS))
+    if ((await node(...command)) !== 0) failed.push(`npm run ${name}`);
   return failed;
 }
 
