@@ -35,7 +35,7 @@ export async function readerCredentials(
   throw new Stop(
     EXIT.storeRefused,
     `There are no credentials here that may read the bucket of stack ${stackName}: ${why}.`,
-    "Run this in the folder from which the stack was brought up, or set BUDGIE_S3_READER_ACCESS_KEY_ID and BUDGIE_S3_READER_SECRET_ACCESS_KEY.",
+    "Run this in the folder from which the stack was brought up, or set BUDGIE_S3_READER_ACCESS_KEY_ID and BUDGIE_S3_READER_SECRET_ACCESS_KEY. Of a component they are the outputs bucketReaderId and bucketReaderSecret.",
   );
 }
 
