@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import type { Within } from "../containers/within.ts";
 import type { KnownImage } from "../images/pulled-image.ts";
@@ -24,9 +25,7 @@ interface Answer {
  */
 export async function readStackState(within: Within): Promise<StackState> {
   const stackName = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
-  const { outputs = {} }: Answer = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
-    stackName,
-  });
+  const { outputs = {} } = await readWhole(stackName);
   return {
     resource: (type, name) => {
       const found = Object.entries(outputs).find(
@@ -35,6 +34,24 @@ export async function readStackState(within: Within): Promise<StackState> {
       return found && { urn: found[0], outputs: found[1].outputs };
     },
   };
+}
+
+const TRIES = 20;
+const TRY_AGAIN_MS = 100;
+
+/**
+ * A state in a folder is written in place. While this asks, the engine may be writing down what the program has made so far, and then
+ * there is half a file, which it reports as one that ends too early.
+ */
+async function readWhole(stackName: string): Promise<Answer> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName });
+    } catch (error) {
+      if (tries === TRIES || !(error as Error).message.includes("failed to load checkpoint")) throw error;
+      await delay(TRY_AGAIN_MS);
+    }
+  }
 }
 
 /** The resources whose image may come from a registry. */
