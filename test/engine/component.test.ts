@@ -103,15 +103,18 @@ describe("a program outside the project's folder that uses the package", () => {
     }
   });
 
-  it("keeps its volume through a destroy, which takes a backup first, and finds the data again", async () => {
-    const backups = async () =>
-      (await readdir(join(program.folder, "backups"))).filter(name => name.endsWith(".sql"));
-    const before = (await backups()).length;
-    await succeed(program.pulumi("destroy", "--yes", "--skip-preview"));
-    expect((await backups()).length).toBeGreaterThan(before);
-    await succeed(program.pulumi("up", "--yes", "--skip-preview"));
-    expect(await program.sql("SELECT count(*) FROM orders")).toBe("2");
-  });
+  itSlowly(
+    "keeps its volume through a destroy, which takes a backup first, and finds the data again",
+    async () => {
+      const backups = async () =>
+        (await readdir(join(program.folder, "backups"))).filter(name => name.endsWith(".sql"));
+      const before = (await backups()).length;
+      await succeed(program.pulumi("destroy", "--yes", "--skip-preview"));
+      expect((await backups()).length).toBeGreaterThan(before);
+      await succeed(program.pulumi("up", "--yes", "--skip-preview"));
+      expect(await program.sql("SELECT count(*) FROM orders")).toBe("2");
+    },
+  );
 
   itSlowly("has several of them side by side, each with point in time and a store of its own", async () => {
     const another = (name: string, prefix: string, backupDir: string) => `  ${name}:

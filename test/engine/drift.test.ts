@@ -7,7 +7,7 @@ import type { Manifest } from "../../agent/manifest/manifest.ts";
 import { httpStatus } from "../../shared/http-status.ts";
 import { freePort } from "../support/servers/free-port.ts";
 import { type PodmanKind, startPodman, type TestPodman } from "../support/servers/podman.ts";
-import { SLOW } from "../support/slow-lane.ts";
+import { itSlowly, SLOW } from "../support/slow-lane.ts";
 import { followWayOut } from "../support/stack/follow-way-out.ts";
 import { type CommandResult, createStack, type TestStack } from "../support/stack/stack.ts";
 
@@ -120,35 +120,39 @@ describe.each<"Docker" | PodmanKind>(ENGINES)("on %s, `pulumi up --refresh`", en
     },
   );
 
-  it("starts a stopped database with a published port; Docker forgets the port, so there it is backed up and its container replaced", async () => {
-    await remember();
-    await stack.set("databasePort", String(await freePort()));
-    await stack.up();
-    const before = await stack.containerId("db");
-    const backups = async () =>
-      (await readdir(stack.backupDir)).filter(name => /^budgie_.*\.json$/.test(name));
-    const known = await backups();
-    await container(stack, "db").stop();
+  itSlowly(
+    "starts a stopped database with a published port; Docker forgets the port, so there it is backed up and its container replaced",
+    async () => {
+      await remember();
+      await stack.set("databasePort", String(await freePort()));
+      await stack.up();
+      const before = await stack.containerId("db");
+      const backups = async () =>
+        (await readdir(stack.backupDir)).filter(name => /^budgie_.*\.json$/.test(name));
+      const known = await backups();
+      await container(stack, "db").stop();
 
-    await succeeds(upRefresh(stack));
+      await succeeds(upRefresh(stack));
 
-    const replaced = (await stack.containerId("db")) !== before;
-    const taken = (await backups()).filter(name => !known.includes(name));
-    expect({ replaced, backups: taken.length }).toEqual(
-      podman ? { replaced: false, backups: 0 } : { replaced: true, backups: 1 },
-    );
-    for (const name of taken) {
-      const manifest = JSON.parse(await readFile(join(stack.backupDir, name), "utf8")) as Manifest;
-      expect(manifest.reason).toBe("before-change");
-      expect(manifest.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows }));
-    }
-    await isWell();
-  });
+      const replaced = (await stack.containerId("db")) !== before;
+      const taken = (await backups()).filter(name => !known.includes(name));
+      expect({ replaced, backups: taken.length }).toEqual(
+        podman ? { replaced: false, backups: 0 } : { replaced: true, backups: 1 },
+      );
+      for (const name of taken) {
+        const manifest = JSON.parse(await readFile(join(stack.backupDir, name), "utf8")) as Manifest;
+        expect(manifest.reason).toBe("before-change");
+        expect(manifest.tables).toContainEqual(expect.objectContaining({ name: "public.kept", rows }));
+      }
+      await isWell();
+    },
+  );
 
-  it.each<[string, (directory: string) => Promise<void>]>([
-    ["removed", directory => rm(directory, { recursive: true })],
+  const GONE: [string, (directory: string) => Promise<void>][] = [
     ["moved away", directory => rename(directory, `${directory}-old`)],
-  ])(
+    ["removed", directory => rm(directory, { recursive: true })],
+  ];
+  it.each(SLOW ? GONE : GONE.slice(0, 1))(
     "has the agent look at ./backups again after that was %s; status says which backups are gone, until that is accepted",
     async (_, happens) => {
       await remember();
@@ -169,26 +173,29 @@ describe.each<"Docker" | PodmanKind>(ENGINES)("on %s, `pulumi up --refresh`", en
     },
   );
 
-  it("touches nothing when another image has the name of one that the stack built; the way out brings it back", async () => {
-    await remember();
-    const { Image: image } = await container(stack, "backup").inspect();
-    const { RepoTags: tags } = await stack.docker.getImage(image).inspect();
-    const [, repo = "", tag = ""] =
-      /^(.*):([^:]*)$/.exec(tags.find(name => name.includes(`${stack.prefix}-backup:`)) ?? "") ?? [];
-    const { Image: other } = await container(stack, "backend").inspect();
-    await stack.docker.getImage(other).tag({ repo, tag });
-    const before = await stack.containerId("backup");
+  itSlowly(
+    "touches nothing when another image has the name of one that the stack built; the way out brings it back",
+    async () => {
+      await remember();
+      const { Image: image } = await container(stack, "backup").inspect();
+      const { RepoTags: tags } = await stack.docker.getImage(image).inspect();
+      const [, repo = "", tag = ""] =
+        /^(.*):([^:]*)$/.exec(tags.find(name => name.includes(`${stack.prefix}-backup:`)) ?? "") ?? [];
+      const { Image: other } = await container(stack, "backend").inspect();
+      await stack.docker.getImage(other).tag({ repo, tag });
+      const before = await stack.containerId("backup");
 
-    const refused = await upRefresh(stack);
+      const refused = await upRefresh(stack);
 
-    expect(refused.code, refused.all).not.toBe(0);
-    expect(refused.all).toContain(`The name ${repo}:${tag} means another image`);
-    await followWayOut(stack, refused.all, "Give it back:");
-    expect(await stack.containerId("backup")).toBe(before);
-    await isWell();
-  });
+      expect(refused.code, refused.all).not.toBe(0);
+      expect(refused.all).toContain(`The name ${repo}:${tag} means another image`);
+      await followWayOut(stack, refused.all, "Give it back:");
+      expect(await stack.containerId("backup")).toBe(before);
+      await isWell();
+    },
+  );
 
-  it("touches nothing when somebody else has taken the API's port", async () => {
+  itSlowly("touches nothing when somebody else has taken the API's port", async () => {
     await remember();
     await container(stack, "backend").stop();
     const other = createServer();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../support/servers/free-port.ts";
 import { startPodman, type TestPodman } from "../support/servers/podman.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 const CONTAINERS = ["db", "backend", "backup", "object-store"] as const;
@@ -151,7 +152,7 @@ describe.each(ENGINES)("dev and prod on one machine, on %s", engine => {
     await succeeds(prod, "status");
   }
 
-  it("destroy of one leaves the other as it was", async () => {
+  itSlowly("destroy of one leaves the other as it was", async () => {
     const before = await everythingOf(prod);
     await dev.destroy();
     expect(await everythingOf(prod)).toEqual(before);

@@ -8,6 +8,7 @@ import type { Manifest } from "../../agent/manifest/manifest.ts";
 import { engineClient } from "../../engine/client.ts";
 import { findEngine } from "../../engine/find-engine.ts";
 import { type EngineSocket, startEngineSocket } from "../support/faults/engine-socket.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import {
   DATABASE,
   type EngineEvent,
@@ -203,7 +204,7 @@ describe("a database that is down already is not removed without a backup", () =
     await expectUntouched(before);
   });
 
-  it("when its container is gone: `pulumi up --refresh` finds the data again", async () => {
+  itSlowly("when its container is gone: `pulumi up --refresh` finds the data again", async () => {
     await container("db").remove({ force: true });
     const refused = await stack.pulumi(...DESTROY);
     expect(refused.code, refused.all).not.toBe(0);
@@ -231,21 +232,24 @@ describe("a container engine that cannot be reached", () => {
     await stack.requireNoChange();
   });
 
-  it("while the backup is taken leaves the database as it is: how the backup ended is not known", async () => {
-    for (const request of [/POST \S*\/exec\/\w+\/start/, /GET \S*\/exec\/\w+\/json/]) {
-      const before = await stack.containerId("db");
-      // The gate's reason for its backup tells its request from earlier ones.
-      engine.goAwayAt(request, "before-change");
-      const refused = await withEvents(stack, ...replaceDatabase());
-      await engine.comeBack();
-      expect(refused.code, refused.all).not.toBe(0);
-      expect(refused.all).toContain("no backup of it could be taken");
-      expect(refused.all).toContain("it is not known how the backup ended");
-      await expectUntouched(before, refused.events);
-    }
-    await stack.up();
-    await stack.requireNoChange();
-  });
+  itSlowly(
+    "while the backup is taken leaves the database as it is: how the backup ended is not known",
+    async () => {
+      for (const request of [/POST \S*\/exec\/\w+\/start/, /GET \S*\/exec\/\w+\/json/]) {
+        const before = await stack.containerId("db");
+        // The gate's reason for its backup tells its request from earlier ones.
+        engine.goAwayAt(request, "before-change");
+        const refused = await withEvents(stack, ...replaceDatabase());
+        await engine.comeBack();
+        expect(refused.code, refused.all).not.toBe(0);
+        expect(refused.all).toContain("no backup of it could be taken");
+        expect(refused.all).toContain("it is not known how the backup ended");
+        await expectUntouched(before, refused.events);
+      }
+      await stack.up();
+      await stack.requireNoChange();
+    },
+  );
 });
 
 it("`pulumi destroy` removes the database only when its backup is complete", async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { EXIT } from "../../shared/exit-codes.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { followWayOut } from "../support/stack/follow-way-out.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
@@ -84,7 +85,7 @@ it("what Budgie's compose file made is named, and the lines that are told remove
   await stack.requireNoChange();
 });
 
-it("a stopped container with a name of the stack's is not started, and is named", async () => {
+itSlowly("a stopped container with a name of the stack's is not started, and is named", async () => {
   await stack.destroy();
   const container = await startServer("backend", COMPOSE, `${stack.prefix}-nowhere:/tmp/nowhere`);
   await container.stop();

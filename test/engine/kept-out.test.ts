@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { EXIT } from "../../shared/exit-codes.ts";
 import { httpStatus } from "../../shared/http-status.ts";
-import { SLOW } from "../support/slow-lane.ts";
+import { itSlowly, SLOW } from "../support/slow-lane.ts";
 import { type CommandResult, createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
@@ -69,29 +69,32 @@ it.each(SLOW ? KEEPS_OUT : KEEPS_OUT.slice(0, 1))(
   },
 );
 
-it("goes on where idle clients of its own role have every connection, and gates and commands do, too", async () => {
-  await stack.sql("ALTER SYSTEM SET max_connections = 20");
-  await stack.budgie(["restart", "db"]);
-  // They end with the command that started them.
-  const clients = "for i in $(seq 30); do (sleep 900 | psql -XqU budgie_user -d budgie_dev) & done; wait";
-  await (await database().exec({ Cmd: ["sh", "-c", clients] })).start({ Detach: true });
-  await inDatabase(
-    'for i in $(seq 60); do psql -XqU tester -d postgres -c "" 2> /dev/null || exit 0; sleep 1; done; exit 1',
-  );
-  const status = await stack.budgie(["status"]);
-  expect(status.code).toBe(EXIT.notFine);
-  expect(status.all).toContain("all 20 connections are taken");
-  for (const args of [["backup"], ["drill"], ["start", "db"]]) {
-    const { code, all } = await stack.budgie(args);
-    expect(code, all).toBe(EXIT.done);
-  }
-  // The gate: a destroy takes a backup before it removes the database.
-  await stack.destroy();
-  await stack.up();
-  await stack.sql("ALTER SYSTEM RESET max_connections");
-  await stack.budgie(["restart", "db"]);
-  await isWell(await up());
-});
+itSlowly(
+  "goes on where idle clients of its own role have every connection, and gates and commands do, too",
+  async () => {
+    await stack.sql("ALTER SYSTEM SET max_connections = 20");
+    await stack.budgie(["restart", "db"]);
+    // They end with the command that started them.
+    const clients = "for i in $(seq 30); do (sleep 900 | psql -XqU budgie_user -d budgie_dev) & done; wait";
+    await (await database().exec({ Cmd: ["sh", "-c", clients] })).start({ Detach: true });
+    await inDatabase(
+      'for i in $(seq 60); do psql -XqU tester -d postgres -c "" 2> /dev/null || exit 0; sleep 1; done; exit 1',
+    );
+    const status = await stack.budgie(["status"]);
+    expect(status.code).toBe(EXIT.notFine);
+    expect(status.all).toContain("all 20 connections are taken");
+    for (const args of [["backup"], ["drill"], ["start", "db"]]) {
+      const { code, all } = await stack.budgie(args);
+      expect(code, all).toBe(EXIT.done);
+    }
+    // The gate: a destroy takes a backup before it removes the database.
+    await stack.destroy();
+    await stack.up();
+    await stack.sql("ALTER SYSTEM RESET max_connections");
+    await stack.budgie(["restart", "db"]);
+    await isWell(await up());
+  },
+);
 
 it("names the setting that is wrong for an API whose tables another one made, without a stack trace", async () => {
   await stack.sql("ALTER TABLE backend_migrations RENAME TO others_migrations");
@@ -105,7 +108,7 @@ it("names the setting that is wrong for an API whose tables another one made, wi
   await isWell(await up());
 });
 
-it("names the setting that is missing for an API that does not find its secrets", async () => {
+itSlowly("names the setting that is missing for an API that does not find its secrets", async () => {
   const image = `${stack.prefix}-reads-variables`;
   const failing = `if (!process.env.DB_PASSWORD) throw new Error("SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"); require("http").createServer((_, a) => a.end("{}")).listen(3001)`;
   const made = await stack.docker.createContainer({

@@ -8,11 +8,11 @@ import { type Kill, type Killed, runAndKill } from "../support/stack/killable-up
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 /**
- * KILL_SEED=N repeats a run: the same updates, killed after the same events. Each kill takes half a minute, so KILLS=20 is for a
- * release.
+ * KILL_SEED=N repeats a run: the same updates, killed after the same events. Each kill takes half a minute. So there are two, of kinds that
+ * the seed picks; KILLS=20 is for a release.
  */
 const SEED = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const KILLS = Number(process.env.KILLS ?? 4);
+const KILLS = Number(process.env.KILLS ?? 2);
 const PASSWORD = "of-the-writing-client-4f1c";
 /** Twice as long as twenty take on a busy machine. */
 const TIME_LIMIT_MS = 1_800_000;
@@ -78,10 +78,11 @@ it(
   `an update killed at any moment costs no acknowledged row, and the documented recovery ends it (KILL_SEED=${SEED})`,
   async () => {
     const each = Math.max(1, Math.round(KILLS / 4));
+    const some = (...kinds: [Kind, Kind]) => (KILLS < 4 ? kinds.slice(SEED % 2).slice(0, 1) : kinds);
     // Two stacks at once, because an update mostly waits.
     await Promise.all([
-      killAll(SEED, [FIRST_UP, DESTROY_AND_UP], each),
-      killAll(SEED + 1, [NEW_DATABASE_CONTAINER, NEW_SETTINGS], each),
+      killAll(SEED, some(FIRST_UP, DESTROY_AND_UP), each),
+      killAll(SEED + 1, some(NEW_DATABASE_CONTAINER, NEW_SETTINGS), each),
     ]);
   },
   TIME_LIMIT_MS,

@@ -130,7 +130,7 @@ describe.each(ALL ? (["Docker", "rootful"] as const) : (["Docker"] as const))(
       await heals();
     });
 
-    it("makes what somebody removed", async () => {
+    itSlowly("makes what somebody removed", async () => {
       await remember();
       for (const service of ["backend", "backup", "db"]) await named(service).remove({ force: true });
       await heals();

@@ -1,6 +1,7 @@
 // A newer image under the same name, as after `docker pull`.
 import { execa } from "execa";
-import { afterAll, expect, it } from "vitest";
+import { afterAll, expect } from "vitest";
+import { itSlowly } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack | undefined;
@@ -19,24 +20,29 @@ async function build(name: string, version: number): Promise<string> {
   return stdout;
 }
 
-it("`up` puts the container on the newer image, once, and keeps every other container", async () => {
-  const name = `budgie-test-newer-${process.pid}:1`;
-  images.push(name);
-  const first = await build(name, 1);
-  stack = await createStack({ backendImage: name });
-  await stack.up();
-  const imageOf = async () => (await stack?.docker.getContainer(`${stack.prefix}-backend`).inspect())?.Image;
-  expect(await imageOf()).toBe(first);
-  await stack.requireNoChange();
+itSlowly(
+  "`up` puts the container on the newer image, once, and keeps every other container",
+  async () => {
+    const name = `budgie-test-newer-${process.pid}:1`;
+    images.push(name);
+    const first = await build(name, 1);
+    stack = await createStack({ backendImage: name });
+    await stack.up();
+    const imageOf = async () =>
+      (await stack?.docker.getContainer(`${stack.prefix}-backend`).inspect())?.Image;
+    expect(await imageOf()).toBe(first);
+    await stack.requireNoChange();
 
-  const second = await build(name, 2);
-  const database = await stack.containerId("db");
-  await stack.up();
-  expect(await imageOf()).toBe(second);
-  expect(await stack.containerId("db")).toBe(database);
-  await stack.requireNoChange();
-  const backend = await stack.containerId("backend");
-  await stack.up();
-  expect(await stack.containerId("backend")).toBe(backend);
-  images.push(first, second);
-}, 300_000);
+    const second = await build(name, 2);
+    const database = await stack.containerId("db");
+    await stack.up();
+    expect(await imageOf()).toBe(second);
+    expect(await stack.containerId("db")).toBe(database);
+    await stack.requireNoChange();
+    const backend = await stack.containerId("backend");
+    await stack.up();
+    expect(await stack.containerId("backend")).toBe(backend);
+    images.push(first, second);
+  },
+  300_000,
+);

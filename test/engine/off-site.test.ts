@@ -74,8 +74,8 @@ const remoteNames = async () =>
     .map(({ name, flaw }) => (flaw ? `${name} (${flaw})` : name))
     .sort();
 
-/** The stacks of most other tests have a store in a container of their own. */
-const TRIED = Object.keys(stores).filter(name => SLOW || name !== "a container of its own");
+/** The tests of the AWS plugin have Amazon's answers; the stacks of many others have a store in a container of their own. */
+const TRIED = Object.keys(stores).filter(name => SLOW || name.startsWith("an S3 server"));
 
 describe.each(TRIED)("with %s for its backups", name => {
   it(`up, destroy, up, ${ROUNDS.length} times, is the same bucket with the same backups`, async () => {

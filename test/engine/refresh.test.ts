@@ -58,32 +58,35 @@ it("the other stack's rows come masked, the API serves them, and an undo brings 
   await stack.requireNoChange();
 });
 
-it("as its settings say: out of the other stack's folder, with a mask that a change of it makes the agent anew for", async () => {
-  const mask = join(stack.stateFolder, "configured-mask.sql");
-  await writeFile(mask, "UPDATE users SET email = 'masked' || id || '@example.invalid';\n");
-  for (const [setting, value] of [
-    ["refreshFrom", source.name],
-    ["refreshSource", source.backupDir],
-    ["refreshMask", mask],
-    ["refreshSchedule", "0 5 1 1 *"],
-  ] as const)
-    await stack.set(setting, value);
-  await stack.up();
-  await stack.requireNoChange();
-  const { code, all } = await stack.budgie(["refresh", "--yes"]);
-  expect(code, all).toBe(EXIT.done);
-  expect(await users(stack)).toBe("30 masked10@example.invalid");
-  expect(await httpStatus(`${stack.url}/health`)).toBe(200);
-  const status = await stack.budgie(["status"]);
-  expect(status.code, status.all).toBe(EXIT.done);
-  expect(status.all).toContain(`Refresh: from ${source.name} (${source.backupDir}), next `);
-  const before = [await stack.containerId("db"), await stack.containerId("backup")];
-  await writeFile(mask, "DELETE FROM users;\n");
-  await stack.up();
-  expect(await stack.containerId("db")).toBe(before[0]);
-  expect(await stack.containerId("backup")).not.toBe(before[1]);
-  await stack.requireNoChange();
-  const again = await stack.budgie(["refresh", "--yes", "--json"]);
-  expect(again.code, again.all).toBe(EXIT.done);
-  expect(await users(stack)).toBe("0");
-});
+itSlowly(
+  "as its settings say: out of the other stack's folder, with a mask that a change of it makes the agent anew for",
+  async () => {
+    const mask = join(stack.stateFolder, "configured-mask.sql");
+    await writeFile(mask, "UPDATE users SET email = 'masked' || id || '@example.invalid';\n");
+    for (const [setting, value] of [
+      ["refreshFrom", source.name],
+      ["refreshSource", source.backupDir],
+      ["refreshMask", mask],
+      ["refreshSchedule", "0 5 1 1 *"],
+    ] as const)
+      await stack.set(setting, value);
+    await stack.up();
+    await stack.requireNoChange();
+    const { code, all } = await stack.budgie(["refresh", "--yes"]);
+    expect(code, all).toBe(EXIT.done);
+    expect(await users(stack)).toBe("30 masked10@example.invalid");
+    expect(await httpStatus(`${stack.url}/health`)).toBe(200);
+    const status = await stack.budgie(["status"]);
+    expect(status.code, status.all).toBe(EXIT.done);
+    expect(status.all).toContain(`Refresh: from ${source.name} (${source.backupDir}), next `);
+    const before = [await stack.containerId("db"), await stack.containerId("backup")];
+    await writeFile(mask, "DELETE FROM users;\n");
+    await stack.up();
+    expect(await stack.containerId("db")).toBe(before[0]);
+    expect(await stack.containerId("backup")).not.toBe(before[1]);
+    await stack.requireNoChange();
+    const again = await stack.budgie(["refresh", "--yes", "--json"]);
+    expect(again.code, again.all).toBe(EXIT.done);
+    expect(await users(stack)).toBe("0");
+  },
+);

@@ -7,6 +7,7 @@ import type { Migration } from "../../backend/migrations.ts";
 import { EXIT } from "../../shared/exit-codes.ts";
 import { httpStatus } from "../../shared/http-status.ts";
 import { writeBackend } from "../support/backend.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 const FITS = { name: "0003-notes", sql: "ALTER TABLE users ADD note text" };
@@ -56,21 +57,26 @@ it("a migration that fails: `up` says which and why, the data is as it was, and 
   await isWell();
 });
 
-it("one behind another that succeeded: the code from before refuses, and the pinned backup brings all of it back", async () => {
-  const taken = await stack.budgie(["backup", "--pin"]);
-  expect(taken.code, taken.all).toBe(EXIT.done);
-  const backup = /npx budgie restore (budgie_\S+)/.exec(taken.all)?.[1] ?? "";
-  await checkOut(FITS, FAILS);
-  expect((await up()).code).not.toBe(0);
-  await checkOut();
-  const older = await up();
-  expect(older.code).not.toBe(0);
-  expect(older.all).toContain("migrated by a newer backend (0003-notes)");
-  expect(older.all).toContain("npx budgie restore BACKUP");
-  const restored = await stack.budgie(["restore", backup, "--yes"]);
-  expect(restored.code, restored.all).toBe(EXIT.done);
-  await stack.up();
-  await isWell();
-  await stack.requireNoChange();
-  expect((await stack.budgie(["prune", "--dry-run"])).all).toMatch(new RegExp(`${backup} +stays +.*pinned`));
-});
+itSlowly(
+  "one behind another that succeeded: the code from before refuses, and the pinned backup brings all of it back",
+  async () => {
+    const taken = await stack.budgie(["backup", "--pin"]);
+    expect(taken.code, taken.all).toBe(EXIT.done);
+    const backup = /npx budgie restore (budgie_\S+)/.exec(taken.all)?.[1] ?? "";
+    await checkOut(FITS, FAILS);
+    expect((await up()).code).not.toBe(0);
+    await checkOut();
+    const older = await up();
+    expect(older.code).not.toBe(0);
+    expect(older.all).toContain("migrated by a newer backend (0003-notes)");
+    expect(older.all).toContain("npx budgie restore BACKUP");
+    const restored = await stack.budgie(["restore", backup, "--yes"]);
+    expect(restored.code, restored.all).toBe(EXIT.done);
+    await stack.up();
+    await isWell();
+    await stack.requireNoChange();
+    expect((await stack.budgie(["prune", "--dry-run"])).all).toMatch(
+      new RegExp(`${backup} +stays +.*pinned`),
+    );
+  },
+);

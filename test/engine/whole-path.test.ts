@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect } from "vitest";
+import { itSlowly } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
@@ -31,7 +32,7 @@ const budgie = async (...args: string[]) => {
 /** The user whom the API knows, checked as in the old guide: with the cookie from registering. */
 const whoIs = async (cookie: string) => (await api("/auth/check", { cookie })).body;
 
-it("a household's data outlives restarts, a bad change, destroy and up", async () => {
+itSlowly("a household's data outlives restarts, a bad change, destroy and up", async () => {
   stack = await createStack();
 
   await stack.up();

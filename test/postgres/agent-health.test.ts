@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { startAgent, type TestAgent } from "../support/agent/agent.ts";
 import { BOARD_PORT, shownBy } from "../support/agent/board.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 
 let postgres: TestPostgres;
 let agent: TestAgent;
@@ -45,15 +46,19 @@ it("the agent shows the same as a page, as metrics and for probes, without being
   expect(metrics.body).toMatch(/^budgie_database_size_bytes [1-9]/m);
 });
 
-it("a database that stops turns page, probe and metrics red, and what it alone knows is left out", async () => {
-  await postgres.container.stop();
-  await expect.poll(async () => (await shown("/healthz")).status, { timeout: 120_000 }).toBe(503);
-  const { body } = await shown("/metrics");
-  expect(body).toContain('budgie_collector_success{collector="database"} 0');
-  expect(body).not.toMatch(/^budgie_database_size_bytes/m);
-  expect(body).toMatch(/^budgie_backup_last_success_timestamp_seconds [1-9]/m);
-  expect((await shown("/")).body).toContain("cannot be reached");
-  const status = await agent.run(["status"]);
-  expect(status.stdout).toMatch(/^unknown Replication slots: not known: the database does not answer$/m);
-  expect(status.stdout).toMatch(/^OK +Backups: 1 in/m);
-}, 240_000);
+itSlowly(
+  "a database that stops turns page, probe and metrics red, and what it alone knows is left out",
+  async () => {
+    await postgres.container.stop();
+    await expect.poll(async () => (await shown("/healthz")).status, { timeout: 120_000 }).toBe(503);
+    const { body } = await shown("/metrics");
+    expect(body).toContain('budgie_collector_success{collector="database"} 0');
+    expect(body).not.toMatch(/^budgie_database_size_bytes/m);
+    expect(body).toMatch(/^budgie_backup_last_success_timestamp_seconds [1-9]/m);
+    expect((await shown("/")).body).toContain("cannot be reached");
+    const status = await agent.run(["status"]);
+    expect(status.stdout).toMatch(/^unknown Replication slots: not known: the database does not answer$/m);
+    expect(status.stdout).toMatch(/^OK +Backups: 1 in/m);
+  },
+  240_000,
+);

@@ -92,7 +92,8 @@ describe("the agent is killed (-9) while it works", () => {
     expect(left).toEqual([]);
   };
 
-  it.each(["Step 1/5", "Backup created", "Step 2/5", "Step 3/5", "Step 4/5", "Database restored"])(
+  const MOMENTS = ["Step 3/5", "Database restored", "Backup created", "Step 4/5", "Step 1/5", "Step 2/5"];
+  it.each(SLOW ? MOMENTS : MOMENTS.slice(0, 4))(
     "in a restore, at '%s': nothing is lost, and the same command again finishes the job",
     async text => {
       await restoreKilled({ afterText: text }, mayBeDone.includes(text) ? [KILLED, EXIT.done] : [KILLED]);
@@ -104,7 +105,7 @@ describe("the agent is killed (-9) while it works", () => {
       fc.asyncProperty(fc.integer({ min: 200, max: 4000 }), afterMs =>
         restoreKilled({ afterMs }, [KILLED, EXIT.done]),
       ),
-      { numRuns: SLOW ? 12 : 4, endOnFailure: true },
+      { numRuns: SLOW ? 12 : 2, endOnFailure: true },
     );
   });
 

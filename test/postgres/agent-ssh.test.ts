@@ -20,7 +20,7 @@ import {
 } from "../support/agent/ssh-sender.ts";
 import { startTcpProxy, type TcpProxy } from "../support/faults/tcp-proxy.ts";
 import { startSshd, type TestSshd } from "../support/servers/sshd.ts";
-import { itSlowly } from "../support/slow-lane.ts";
+import { itSlowly, SLOW } from "../support/slow-lane.ts";
 import { until } from "../support/until.ts";
 
 const MB = 1024 * 1024;
@@ -76,10 +76,12 @@ afterAll(async () => {
 });
 beforeEach(() => sender.clear());
 
-describe.each([
-  ["a server where the account has a shell", { shell: true }],
+const SERVERS: [string, { shell: boolean }][] = [
   ["a server that gives the account SFTP alone", { shell: false }],
-])("copies over ssh to %s", (_kind, options) => {
+  ["a server where the account has a shell", { shell: true }],
+];
+
+describe.each(SLOW ? SERVERS : SERVERS.slice(0, 1))("copies over ssh to %s", (_kind, options) => {
   beforeAll(async () => {
     server = await startSshd(options);
   });
@@ -363,17 +365,20 @@ describe("copying over an ssh line that goes bad", () => {
     expect(Date.now() - startedAt).toBeLessThan(15_000);
   });
 
-  it("ends within 45 seconds when the server falls silent in the middle, and the next run completes it", async () => {
-    const backup = await sender.plant(20 * MB);
-    line.stallAfter(7 * MB);
-    const startedAt = Date.now();
-    expectCode(await sender.send(target), EXIT.storeUnreachable);
-    expect(Date.now() - startedAt).toBeLessThan(45_000);
-    await expectNoFinalName();
-    line.heal();
-    expectCode(await sender.send(target), EXIT.done);
-    await expectWholeThere(backup);
-  });
+  itSlowly(
+    "ends within 45 seconds when the server falls silent in the middle, and the next run completes it",
+    async () => {
+      const backup = await sender.plant(20 * MB);
+      line.stallAfter(7 * MB);
+      const startedAt = Date.now();
+      expectCode(await sender.send(target), EXIT.storeUnreachable);
+      expect(Date.now() - startedAt).toBeLessThan(45_000);
+      await expectNoFinalName();
+      line.heal();
+      expectCode(await sender.send(target), EXIT.done);
+      await expectWholeThere(backup);
+    },
+  );
 
   it("and being killed (-9) meanwhile, leaves nothing half under a final name", async () => {
     const backup = await sender.plant(20 * MB);

@@ -4,6 +4,7 @@ import { GetBucketLifecycleConfigurationCommand, HeadBucketCommand, type S3Clien
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startMinio, type TestMinio } from "../support/servers/minio.ts";
 import { s3Client } from "../support/servers/s3-client.ts";
+import { itSlowly } from "../support/slow-lane.ts";
 import { awsProjects } from "../support/stack/aws-project.ts";
 
 const STORY_MS = 300_000;
@@ -64,18 +65,22 @@ afterAll(async () => {
   await projects.remove();
 });
 
-it("declares a bucket with the parts that the store has, is quiet after that, follows an edit, and takes all away", {
-  timeout: STORY_MS,
-}, async () => {
-  const project = await projects.of("story", beginning + parts);
-  await project.up();
-  await project.requireNoChange();
-  await project.up({ DAYS: "9" });
-  await project.requireNoChange({ DAYS: "9" });
-  const destroyed = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
-  expect(destroyed.code, destroyed.all).toBe(0);
-  await expect(s3.send(new HeadBucketCommand({ Bucket: "story" }))).rejects.toThrow();
-});
+itSlowly(
+  "declares a bucket with the parts that the store has, is quiet after that, follows an edit, and takes all away",
+  {
+    timeout: STORY_MS,
+  },
+  async () => {
+    const project = await projects.of("story", beginning + parts);
+    await project.up();
+    await project.requireNoChange();
+    await project.up({ DAYS: "9" });
+    await project.requireNoChange({ DAYS: "9" });
+    const destroyed = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
+    expect(destroyed.code, destroyed.all).toBe(0);
+    await expect(s3.send(new HeadBucketCommand({ Bucket: "story" }))).rejects.toThrow();
+  },
+);
 
 it("says what a store that is down was asked for, and leaves the state to try again", {
   timeout: STORY_MS,

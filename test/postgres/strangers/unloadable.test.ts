@@ -15,6 +15,9 @@ import { SLOW } from "../../support/slow-lane.ts";
 const LIVE = "budgie_dev";
 const RELOADED = "reloaded";
 
+/** In which format, and what else psql is told. */
+const LOADS = [["sql"], ["sql", "-b -f - -v VERBOSITY=verbose"], ["dump"]] as const;
+
 describe("a database that PostgreSQL cannot reload", () => {
   let postgres: TestPostgres;
   let settings: AgentSettings;
@@ -68,7 +71,7 @@ describe("a database that PostgreSQL cannot reload", () => {
   describe.each(UNLOADABLE)("$what", ({ sql, object, why, cures }) => {
     it("is named, in both formats, however much psql tells, and without a live database that answers as well", async () => {
       await type(sql);
-      for (const [format, told] of [["sql"], ["sql", "-b -f - -v VERBOSITY=verbose"], ["dump"]] as const) {
+      for (const [format, told] of SLOW ? LOADS : LOADS.slice(1)) {
         const { code, stderr } = await reload(format, told);
         expect(code, stderr).not.toBe(0);
         const found = await diagnose(stderr);
