@@ -8,6 +8,7 @@ import { findEngine } from "../../../engine/find-engine.ts";
 import { PROJECT_FOLDER } from "../../../shared/project-folder.ts";
 import { toolchainEnvironment } from "../../../toolchain/machine/environment.ts";
 import { pulumiCli } from "../../../toolchain/machine/pulumi-cli.ts";
+import { sdkGenerator } from "../../../toolchain/machine/sdk-generator.ts";
 import { yamlHost } from "../../../toolchain/machine/yaml-host.ts";
 
 interface Result {
@@ -16,7 +17,7 @@ interface Result {
   stdout: string;
 }
 
-/** Somebody's Pulumi program in YAML, outside the project's folder. */
+/** Somebody's Pulumi program, outside the project's folder. */
 export interface ComponentProgram {
   folder: string;
   prefix: string;
@@ -27,19 +28,25 @@ export interface ComponentProgram {
   sql(text: string, prefix?: string): Promise<string>;
   /** Everything that Pulumi keeps of it. */
   stateText(): Promise<string>;
+  /** The resources of a program in YAML. */
   write(resources: string): Promise<void>;
+  /** From now on, also in the environment of what is run. */
+  knows(environment: NodeJS.ProcessEnv): void;
   remove(): Promise<void>;
 }
 
 /** @param project its name in Pulumi.yaml */
-export async function componentProgram(project: string): Promise<ComponentProgram> {
+export async function componentProgram(
+  project: string,
+  language: "yaml" | "nodejs" = "yaml",
+): Promise<ComponentProgram> {
   const folder = await mkdtemp(join(tmpdir(), "budgie-test-program-"));
   const prefix = `budgie-test-${randomBytes(3).toString("hex")}`;
   await mkdir(join(folder, "state"));
   const { PULUMI_CONFIG_PASSPHRASE_FILE: _, ...known } = await toolchainEnvironment();
   const env = {
     ...known,
-    PATH: [await languageHosts(folder), known.PATH ?? process.env.PATH].join(delimiter),
+    PATH: [await languageHosts(folder, language), known.PATH ?? process.env.PATH].join(delimiter),
     PULUMI_BACKEND_URL: `file://${folder}/state`,
     PULUMI_CONFIG_PASSPHRASE: "of a test",
     XDG_STATE_HOME: join(folder, "own-state"),
@@ -63,7 +70,7 @@ export async function componentProgram(project: string): Promise<ComponentProgra
   };
   const docker = engineClient((await findEngine()).host);
   const file = join(folder, "Pulumi.yaml");
-  await writeFile(file, `name: ${project}\nruntime: yaml\n`);
+  await writeFile(file, `name: ${project}\nruntime: ${language}\n`);
   const budgieOn = (of: string, args: string[], environment?: NodeJS.ProcessEnv) =>
     run(process.execPath, ["scripts/budgie.mjs", "--stack", of, ...args], PROJECT_FOLDER, environment);
   const program: ComponentProgram = {
@@ -87,6 +94,7 @@ export async function componentProgram(project: string): Promise<ComponentProgra
       const [head = ""] = (await readFile(file, "utf8")).split(/^resources:/m);
       await writeFile(file, `${head}${resources}`);
     },
+    knows: environment => Object.assign(env, environment),
     remove: async () => {
       const ours = (name = "") => name.replace(/^\//, "").startsWith(prefix);
       for (const { Id: id, Names: names } of await docker.listContainers({ all: true }))
@@ -104,20 +112,23 @@ export async function componentProgram(project: string): Promise<ComponentProgra
 }
 
 /** A folder with the hosts of both languages; where they are older than the engine, with what it asks of newer ones. */
-async function languageHosts(folder: string): Promise<string> {
+async function languageHosts(folder: string, language: "yaml" | "nodejs"): Promise<string> {
   const cli = await pulumiCli();
   const yaml = await yamlHost(cli);
   if (yaml === cli.folder) return yaml;
   const hosts = join(folder, "hosts");
   await mkdir(hosts);
   const wrapper = join(PROJECT_FOLDER, "test/support/component/language-host.mjs");
+  const generator = language === "nodejs" ? await sdkGenerator() : "";
   const real = { nodejs: cli.folder, yaml };
-  for (const [language, at] of Object.entries(real)) {
-    const host = join(hosts, `pulumi-language-${language}`);
-    await writeFile(
-      host,
-      `#!/bin/sh\nexec "${process.execPath}" "${wrapper}" "${at}/pulumi-language-${language}" "$@"\n`,
-    );
+  for (const [name, at] of Object.entries(real)) {
+    const host = join(hosts, `pulumi-language-${name}`);
+    const script = [
+      "#!/bin/sh",
+      `export SDK_GENERATOR="${generator}"`,
+      `exec "${process.execPath}" "${wrapper}" "${at}/pulumi-language-${name}" "$@"`,
+    ];
+    await writeFile(host, `${script.join("\n")}\n`);
     await chmod(host, 0o755);
   }
   return hosts;

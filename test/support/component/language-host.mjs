@@ -1,7 +1,10 @@
 // node language-host.mjs HOST ...ARGUMENTS: Pulumi's language host HOST, and what the engine asks of newer ones than the Go module proxy
-// has. The Node.js one runs no packages from source there, and that of YAML says nothing of linking, of which it has nothing to do.
-import { spawn } from "node:child_process";
+// has. The Node.js one runs no packages from source there, and writes and links no SDK; that of YAML says nothing of linking, of which
+// it has nothing to do.
+import { execFileSync, spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as grpc from "@grpc/grpc-js";
 import hosts from "@pulumi/pulumi/proto/language_grpc_pb.js";
@@ -53,13 +56,47 @@ function runPlugin(call) {
   call.on("cancelled", () => plugin.kill());
 }
 
-const service = Object.fromEntries(Object.entries(hosts.LanguageRuntimeService).map(forwarded));
+/** The generator's path is in the environment; only programs in TypeScript need it. */
+function generatePackage({ request }, done) {
+  try {
+    execFileSync(process.env.SDK_GENERATOR, [request.getDirectory(), request.getLoaderTarget()], {
+      input: request.getSchema(),
+    });
+    done(null, new messages.GeneratePackageResponse());
+  } catch (error) {
+    done(error);
+  }
+}
+
+/** As the official host links an SDK: as a dependency of the program, whose script may run. */
+function linkSdk({ request }, done) {
+  const folder = request.getInfo().getProgramDirectory();
+  const response = new messages.LinkResponse();
+  try {
+    const file = join(folder, "package.json");
+    const program = JSON.parse(readFileSync(file, "utf8"));
+    for (const sdk of request.getPackagesList()) {
+      const from = `file:${sdk.getPath()}`;
+      const { name } = JSON.parse(readFileSync(join(folder, sdk.getPath(), "package.json"), "utf8"));
+      program.dependencies[name] = from;
+      program.allowScripts = { ...program.allowScripts, [from]: true };
+      response.setImportInstructions(`import * as budgie from "${name}";`);
+    }
+    writeFileSync(file, JSON.stringify(program, undefined, 2));
+    done(null, response);
+  } catch (error) {
+    done(error);
+  }
+}
+
 const link = (_, done) => done(null, new messages.LinkResponse());
+const missing = host.endsWith("-yaml") ? { link } : { generatePackage, link: linkSdk };
+const service = Object.fromEntries(Object.entries(hosts.LanguageRuntimeService).map(forwarded));
 const server = new grpc.Server(SIZE);
 server.addService(hosts.LanguageRuntimeService, {
   ...service,
   runPlugin,
-  ...(host.endsWith("-yaml") ? { link } : {}),
+  ...missing,
 });
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, own) => {
   if (error) throw error;
