@@ -12,6 +12,7 @@ import type { BackupFormat } from "../shared/backup-format.ts";
 import { DEFAULT_DATABASE_IMAGE, databaseImage, type MajorVersion } from "../shared/database-image.ts";
 import { LABEL } from "../shared/labels.ts";
 import { backupRecordsVolumeName, builtImageName, containerName } from "../shared/names.ts";
+import { TLS_FILES } from "../shared/replica-access.ts";
 import { stackVersion } from "../shared/stack-version.ts";
 import type { BackupPlace } from "./containers/backup-place.ts";
 import { capabilities, healthcheck, memoryLimit } from "./containers/inputs.ts";
@@ -21,6 +22,7 @@ import type { DatabaseConnection } from "./database.ts";
 import { AGENT_FILES } from "./images/agent-files.ts";
 import { bundle } from "./images/bundle.ts";
 import type { OffsiteStore } from "./offsite/store.ts";
+import type { Credentials } from "./replicas/key-pairs.ts";
 import { step } from "./steps/step.ts";
 
 export interface BackupAgentArgs {
@@ -42,6 +44,8 @@ export interface BackupAgentArgs {
   statusPort?: number | undefined;
   /** The bucket that every backup is sent to. @default none */
   bucket?: OffsiteStore | undefined;
+  /** The replica that backups are read from. @default none: the database itself */
+  standby?: ReadableReplica | undefined;
   /** What the bucket's store does not do, one sentence each, for the status. */
   storeLacks: readonly string[];
   /** Whether the stack has an API of its own. */
@@ -54,6 +58,13 @@ export interface BackupAgentArgs {
   refreshDirectory?: string | undefined;
 }
 
+/** A replica, as the agent reaches it. */
+export interface ReadableReplica {
+  address: string;
+  port: number;
+  credentials: Credentials;
+}
+
 const PASSFILE = "/run/secrets/pgpass";
 const DATABASE_ROOTS_FILE = "/run/secrets/database-roots.pem";
 const MANIFEST_KEY_FILE = "/run/secrets/manifest-key";
@@ -64,6 +75,7 @@ const REFRESH_MASK_FILE = "/run/secrets/refresh-mask.sql";
 const REFRESH_READER_FILE = "/run/secrets/refresh-reader.json";
 const REFRESH_SSH_KEY_FILE = "/run/secrets/refresh-ssh-key";
 const REFRESH_IDENTITY_FILE = "/run/secrets/refresh-identity";
+const STANDBY_TLS_FOLDER = "/run/secrets/standby";
 const BACKUPS = "/backups";
 const RECORDS = "/records";
 /** What the agent itself needs, beside a throw-away server that is given as much as the database has. */
@@ -192,6 +204,7 @@ function createContainer(
           ? [{ file: ALERTS_FILE, content: alertsContent(args), permissions: "0400" }]
           : []),
         ...(args.ssh ? [{ file: SSH_KEY_FILE, content: args.ssh.key, permissions: "0400" }] : []),
+        ...standbyFiles(args.standby),
         ...refreshFiles(args.refresh),
       ],
       ...publishedOn(args.statusPort),
@@ -212,6 +225,15 @@ function createContainer(
     },
     containerOptions(place, "backup-agent", parent, [database.ready, ...(args.bucket?.ready ?? [])]),
   );
+}
+
+function standbyFiles(standby: ReadableReplica | undefined): types.input.ContainerUpload[] {
+  if (standby === undefined) return [];
+  return Object.entries(TLS_FILES).map(([kind, name]) => ({
+    file: `${STANDBY_TLS_FOLDER}/${name}`,
+    content: standby.credentials[kind as keyof Credentials],
+    permissions: "0400",
+  }));
 }
 
 /** A change of one of them makes the container anew, as it does for every other file. */
@@ -279,6 +301,9 @@ function toldSettings(args: BackupAgentArgs): ToldSettings<pulumi.Input<string>>
     // Beyond it the database's container is killed, so the agent refuses what would need more. Some kernels limit nothing.
     databaseMemoryMegabytes:
       place.dropped.includes("memory") || database.managed ? null : args.databaseMemoryMegabytes,
+    standby: args.standby
+      ? { host: args.standby.address, port: args.standby.port, tlsFolder: STANDBY_TLS_FOLDER }
+      : null,
     managed: database.managed ? { rootFile: DATABASE_ROOTS_FILE } : null,
     statusPort: args.statusPort ?? null,
     alertsFile: hasAlerts(args) ? ALERTS_FILE : null,

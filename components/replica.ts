@@ -32,6 +32,8 @@ export interface ReplicaArgs {
   credentials: Credentials;
   /** The port of 127.0.0.1 of that machine on which it is read. @default none */
   readPort: number | undefined;
+  /** Where the backup agent reads backups from it, over TLS. @default nowhere */
+  backupsAt: { address: string; port: number } | undefined;
   memoryMegabytes: number;
   destroyGraceSeconds: number;
 }
@@ -87,7 +89,7 @@ function createContainer(
   made: { network: docker.Network; volume: docker.Volume; image: docker.RemoteImage },
   on: On,
 ): docker.Container {
-  const { place, engine, database, readPort } = args;
+  const { place, engine, database, backupsAt } = args;
   return new docker.Container(
     `${name}-container`,
     {
@@ -104,10 +106,12 @@ function createContainer(
         `BUDGIE_REPLICA_ROLE=${REPLICA_ROLE}`,
         `BUDGIE_SLOT=${replicaSlot(args.replica)}`,
         `BUDGIE_USER=${DATABASE_USER}`,
+        // Only where it is so: another environment means another container, and older stacks have this one.
+        ...(backupsAt ? ["BUDGIE_BACKUPS=true"] : []),
       ],
       uploads: [{ file: PROGRAM, content: program(), permissions: "0755" }, ...secrets(args.credentials)],
       volumes: [{ volumeName: made.volume.name, containerPath: DATA_FOLDER }],
-      ports: readPort === undefined ? [] : [{ internal: PORT, external: readPort, ip: "127.0.0.1" }],
+      ports: published(args),
       // The first copy takes as long as the database is large.
       healthcheck: healthcheck([PROGRAM, "healthy"], {
         everySeconds: 30,
@@ -129,6 +133,13 @@ function createContainer(
       deleteBeforeReplace: true,
     },
   );
+}
+
+function published({ readPort, backupsAt }: ReplicaArgs) {
+  return [
+    ...(readPort === undefined ? [] : [{ internal: PORT, external: readPort, ip: "127.0.0.1" }]),
+    ...(backupsAt === undefined ? [] : [{ internal: PORT, external: backupsAt.port, ip: backupsAt.address }]),
+  ];
 }
 
 function program(): string {

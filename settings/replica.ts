@@ -23,6 +23,8 @@ export interface ReplicaSettings {
   readPort: number | undefined;
   /** Whether a commit waits for one of them. */
   synchronous: boolean;
+  /** Where the first of them is reached from the database's machine, to read backups from it. */
+  backupAddress: string | undefined;
   /** How much WAL the database keeps for one that is away. */
   keepMegabytes: number;
 }
@@ -42,7 +44,7 @@ export const replicaDefinitions = {
     example: "ssh://budgie@db2.example.com",
   },
   replicationAddress: {
-    schema: optional(z.string().refine(address => isIPv4(address) && address !== "0.0.0.0")),
+    schema: optional(z.string().refine(isOneMachine)),
     allowed: "an IPv4 address of the database's machine, other than 0.0.0.0, or nothing",
     example: "10.0.0.5",
   },
@@ -52,6 +54,11 @@ export const replicaDefinitions = {
     allowed: "a whole number from 1024 to 65535, or 0 for none",
     example: "5434",
   },
+  replicaBackupAddress: {
+    schema: optional(z.string().refine(isOneMachine)),
+    allowed: "an IPv4 address of the first replica's machine, other than 0.0.0.0, or nothing",
+    example: "10.0.0.6",
+  },
   replicaSynchronous: { schema: boolean, allowed: "true or false", example: "true" },
   replicaKeepMegabytes: {
     schema: integer(64, 1_048_576),
@@ -59,6 +66,10 @@ export const replicaDefinitions = {
     example: "16384",
   },
 } satisfies Record<string, SettingDefinition>;
+
+function isOneMachine(address: string): boolean {
+  return isIPv4(address) && address !== "0.0.0.0";
+}
 
 /** Two that lead to one machine would share a container there. */
 function areHosts(hosts: readonly string[]): boolean {
@@ -86,6 +97,7 @@ export function replicaProblems(values: Partial<ReplicaValues>): Problem[] {
   const needless = [
     ...(address ? ["replicationAddress"] : []),
     ...(values.replicaPort ? ["replicaPort"] : []),
+    ...(values.replicaBackupAddress ? ["replicaBackupAddress"] : []),
     ...(values.replicaSynchronous ? ["replicaSynchronous"] : []),
   ];
   return needless.map(name => ({
@@ -102,6 +114,7 @@ export function toReplicas(values: ReplicaValues): ReplicaSettings | undefined {
     address,
     port: values.replicationPort,
     readPort: values.replicaPort,
+    backupAddress: values.replicaBackupAddress,
     synchronous: values.replicaSynchronous,
     keepMegabytes: values.replicaKeepMegabytes,
   };

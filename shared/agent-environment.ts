@@ -57,6 +57,12 @@ const refreshEnvironment = z.object({
   BUDGIE_REFRESH_SSH_HOST_KEY: z.string().optional(),
 });
 
+const standbyEnvironment = z.object({
+  BUDGIE_STANDBY_HOST: z.string().min(1),
+  BUDGIE_STANDBY_PORT: count.min(1).max(65535),
+  BUDGIE_STANDBY_TLS_FOLDER: filePath,
+});
+
 /**
  * The agent's environment. Passwords are not in it: libpq and pg read them from the file at PGPASSFILE. What the stack always
  * says has no default here: Pulumi.yaml has it.
@@ -98,6 +104,7 @@ type Variable =
   | keyof typeof offsiteEnvironment.shape
   | keyof typeof sshEnvironment.shape
   | keyof typeof refreshEnvironment.shape
+  | keyof typeof standbyEnvironment.shape
   | "PGPASSFILE";
 
 /** What the stack tells its agent. A `Later` is what the stack itself knows only once it is up. */
@@ -142,9 +149,19 @@ export function agentEnvironment<Later>(told: ToldSettings<Later>): [Variable, s
     ...given("BUDGIE_ALERTS_FILE", told.alertsFile),
     ...given("BUDGIE_STATUS_PORT", statusPort === null ? null : String(statusPort)),
     ...given("BUDGIE_BACKUP_RECIPIENTS", recipients.length === 0 ? null : recipients.join(" ")),
+    ...standbyVariables(told.standby),
     ...offsiteVariables(offsite),
     ...sshVariables(ssh),
     ...refreshVariables(told.refresh),
+  ];
+}
+
+function standbyVariables(standby: ToldSettings<never>["standby"]): [Variable, string][] {
+  if (!standby) return [];
+  return [
+    ["BUDGIE_STANDBY_HOST", standby.host],
+    ["BUDGIE_STANDBY_PORT", String(standby.port)],
+    ["BUDGIE_STANDBY_TLS_FOLDER", standby.tlsFolder],
   ];
 }
 
@@ -202,6 +219,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
   const e = read(environment);
   const offsite = hasOffsite(env) ? read(offsiteEnvironment) : undefined;
   const ssh = env.BUDGIE_SSH_TARGET ? read(sshEnvironment) : undefined;
+  const standby = env.BUDGIE_STANDBY_HOST ? read(standbyEnvironment) : undefined;
   const refresh = env.BUDGIE_REFRESH_FROM ? read(refreshEnvironment) : undefined;
   if (e === undefined || wrong.length > 0) {
     throw new Stop(
@@ -232,6 +250,13 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     },
     pointInTime: e.BUDGIE_POINT_IN_TIME === "true",
     databaseMemoryMegabytes: e.BUDGIE_DATABASE_MEMORY_MEGABYTES ?? null,
+    standby: standby
+      ? {
+          host: standby.BUDGIE_STANDBY_HOST,
+          port: standby.BUDGIE_STANDBY_PORT,
+          tlsFolder: standby.BUDGIE_STANDBY_TLS_FOLDER,
+        }
+      : null,
     managed: e.BUDGIE_DATABASE_ROOTS_FILE ? { rootFile: e.BUDGIE_DATABASE_ROOTS_FILE } : null,
     alertsFile: e.BUDGIE_ALERTS_FILE ?? null,
     statusPort: e.BUDGIE_STATUS_PORT ?? null,

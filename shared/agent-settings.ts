@@ -28,6 +28,8 @@ export interface AgentSettings {
   keep: RetentionPolicy;
   /** Whether the server's WAL is received, so that every moment of the kept days can be gone back to. */
   pointInTime: boolean;
+  /** A standby of the server, which backups are read from; null where they are read from the server itself. */
+  standby: StandbySettings | null;
   /** Where the server is Amazon's: a file with the authorities that its certificate must come from. null for the stack's own. */
   managed: { rootFile: string } | null;
   /** What the database's container may use; null where nothing limits it. */
@@ -42,6 +44,13 @@ export interface AgentSettings {
   ssh: SshSettings | null;
   /** The stack whose data this one takes over, masked; null where it takes over none. */
   refresh: RefreshSettings | null;
+}
+
+export interface StandbySettings {
+  host: string;
+  port: number;
+  /** A folder with the files of `TLS_FILES`: who vouches for the standby, and what the agent proves itself with there. */
+  tlsFolder: string;
 }
 
 export interface ScheduleSettings {

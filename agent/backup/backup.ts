@@ -20,7 +20,9 @@ import { discardPending, publishPending, writePending } from "../manifest/pendin
 import { type Operation, operate } from "../operation/operate.ts";
 import { readServerFacts, type ServerFacts } from "../server/connection.ts";
 import type { Lock } from "../server/database-lock.ts";
+import type { Reached } from "../server/elsewhere.ts";
 import { type SharedSnapshot, shareSnapshot } from "../server/shared-snapshot.ts";
+import { throughStandby } from "../server/standby.ts";
 import { namingTableHolders } from "../server/table-locks.ts";
 import { type Globals, writeGlobals } from "./globals.ts";
 import { newManifest, type Written } from "./new-manifest.ts";
@@ -65,14 +67,14 @@ export async function backupUnderLock(
   report: Reporter,
 ): Promise<Manifest> {
   try {
-    return await takeBackup(settings, options, lock, report);
+    return await throughStandby(settings, lock.lost, report, from => takeBackup(from, options, lock, report));
   } catch (error) {
     throw await namingTableHolders(settings, error);
   }
 }
 
 async function takeBackup(
-  settings: AgentSettings,
+  settings: Reached,
   options: BackupOptions,
   lock: Lock,
   report: Reporter,

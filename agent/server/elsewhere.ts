@@ -11,13 +11,24 @@ const FOLDER = "/dev/shm";
 
 /** What it takes to reach another server than the stack's own. */
 export interface Elsewhere {
-  password: string;
+  /** null: the one that the agent has for the stack's own server. */
+  password: string | null;
   rights: SessionRights;
   sslMode: SslMode;
   /** A file with the certificates that the server's own must come from; null where nothing is checked. */
   rootFile: string | null;
   /** What is in it. */
   root: string | null;
+  /** What the agent proves itself with. @default nothing but the password */
+  client?: ClientCertificate;
+}
+
+/** In PEM, and as files that psql, pg_dump and pg_restore can read. */
+export interface ClientCertificate {
+  certificate: string;
+  key: string;
+  certificateFile: string;
+  keyFile: string;
 }
 
 /** Settings whose server may be another one. */
@@ -26,20 +37,31 @@ export type Reached = AgentSettings & { elsewhere?: Elsewhere };
 /** What node-postgres takes for `ssl`. */
 export type ClientTls =
   | false
-  | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined };
+  | {
+      rejectUnauthorized: boolean;
+      ca?: string;
+      cert?: string;
+      key?: string;
+      checkServerIdentity?: () => undefined;
+    };
 
 /** Means what libpq means by the mode. */
-export function clientTls({ sslMode, root }: Elsewhere): ClientTls {
+export function clientTls({ sslMode, root, client }: Elsewhere): ClientTls {
   if (sslMode === "disable") return false;
   if (root === null) return { rejectUnauthorized: false };
-  const checked = { rejectUnauthorized: true, ca: root };
+  const own = client ? { cert: client.certificate, key: client.key } : {};
+  const checked = { rejectUnauthorized: true, ca: root, ...own };
   return sslMode === "verify-full" ? checked : { ...checked, checkServerIdentity: () => undefined };
 }
 
 /** The same for psql, pg_dump and pg_restore. */
-export function programTls({ sslMode, rootFile }: Elsewhere): NodeJS.ProcessEnv {
+export function programTls({ sslMode, rootFile, client }: Elsewhere): NodeJS.ProcessEnv {
   // Without this libpq would look for certificates in a home that is not theirs.
-  return { PGSSLMODE: sslMode, ...(rootFile === null ? {} : { PGSSLROOTCERT: rootFile }) };
+  return {
+    PGSSLMODE: sslMode,
+    ...(rootFile === null ? {} : { PGSSLROOTCERT: rootFile }),
+    ...(client ? { PGSSLCERT: client.certificateFile, PGSSLKEY: client.keyFile } : {}),
+  };
 }
 
 /**

@@ -50,13 +50,15 @@ export async function shareSnapshot(settings: AgentSettings): Promise<SharedSnap
 
 interface Shared {
   id: string;
-  ended: string;
   timeline: number;
   lsn: string;
+  /** Whether nothing has been committed since. */
+  isQuiet: () => Promise<boolean>;
 }
 
 async function untilQuiet(session: pg.Client): Promise<Shared | null> {
   const giveUpAt = Date.now() + TRY_FOR_MS;
+  const tryOnce = (await isStandby(session)) ? tryOnStandby : tryOnDatabase;
   for (;;) {
     const shared = await tryOnce(session);
     if (shared !== null || Date.now() > giveUpAt) return shared;
@@ -64,7 +66,12 @@ async function untilQuiet(session: pg.Client): Promise<Shared | null> {
   }
 }
 
-async function tryOnce(session: pg.Client): Promise<Shared | null> {
+async function isStandby(session: pg.Client): Promise<boolean> {
+  const { rows } = await session.query<{ standby: boolean }>("SELECT pg_is_in_recovery() AS standby");
+  return rows[0]?.standby === true;
+}
+
+async function tryOnDatabase(session: pg.Client): Promise<Shared | null> {
   const before = await endedTransactions(session);
   const { rows } = await session.query<{ lsn: string; segment: string }>(
     "SELECT lsn::text, pg_walfile_name(lsn) AS segment FROM pg_current_wal_insert_lsn() AS lsn",
@@ -78,10 +85,38 @@ async function tryOnce(session: pg.Client): Promise<Shared | null> {
   const snapshot = taken.rows[0];
   if (snapshot?.ended === before) {
     const timeline = Number.parseInt(position.segment.slice(0, 8), 16);
-    return { ...snapshot, timeline, lsn: position.lsn };
+    const isQuiet = async () =>
+      !(await isAnyAtWork(session)) && (await endedTransactions(session)) === before;
+    return { id: snapshot.id, timeline, lsn: position.lsn, isQuiet };
   }
   await session.query("ROLLBACK");
   return null;
+}
+
+/**
+ * A standby replays what it has received, and nothing else. So when before the snapshot all that was received is replayed, and after it
+ * nothing more was received, nothing was replayed in between, and the snapshot is of that very position.
+ */
+async function tryOnStandby(session: pg.Client): Promise<Shared | null> {
+  const before = await replayedAll(session);
+  if (before === null) return null;
+  await session.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  const taken = await session.query<{ id: string }>("SELECT pg_export_snapshot() AS id");
+  const [snapshot] = taken.rows;
+  const after = await replayedAll(session);
+  if (snapshot && after?.lsn === before.lsn && after.timeline === before.timeline)
+    return { ...snapshot, ...before, isQuiet: async () => (await replayedAll(session))?.lsn === before.lsn };
+  await session.query("ROLLBACK");
+  return null;
+}
+
+/** Null while something that was received is still to be replayed, and while nothing is received. */
+async function replayedAll(session: pg.Client): Promise<Pick<Shared, "timeline" | "lsn"> | null> {
+  const { rows } = await session.query<{ timeline: number; lsn: string }>(
+    `SELECT received_tli AS timeline, pg_last_wal_replay_lsn()::text AS lsn FROM pg_stat_wal_receiver
+      WHERE pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()`,
+  );
+  return rows[0] ?? null;
 }
 
 async function endedTransactions(session: pg.Client): Promise<string> {
@@ -99,15 +134,14 @@ async function isCommitting(session: pg.Client): Promise<boolean> {
   return rowCount !== 0;
 }
 
-function asSnapshot(session: pg.Client, { id, ended, timeline, lsn }: Shared): SharedSnapshot {
+function asSnapshot(session: pg.Client, { id, timeline, lsn, isQuiet }: Shared): SharedSnapshot {
   const discard = () => session.end().catch(() => undefined);
   return {
     id,
     end: async () => {
       try {
         await session.query("COMMIT");
-        const quiet = !(await isAnyAtWork(session)) && (await endedTransactions(session)) === ended;
-        return { timeline, lsn, quiet };
+        return { timeline, lsn, quiet: await isQuiet() };
       } catch {
         return { timeline, lsn, quiet: false };
       } finally {

@@ -86,9 +86,21 @@ refuse_database() {
 # Waits, and still hears when it is to end.
 pause() { sleep "$1" & wait $! || true; }
 
+# The agent, which reads backups from here, has the role's password and a certificate of the stack's.
+rules_with_agent() {
+  sed "/^host all,replication all all reject/i hostssl all $BUDGIE_USER all scram-sha-256 clientcert=verify-ca" "$PGDATA/pg_hba.conf"
+}
+
 start_server() {
+  set --
+  if [ "${BUDGIE_BACKUPS:-false}" = true ]; then
+    rules_with_agent > "$own/pg_hba.conf"
+    chown postgres "$own/pg_hba.conf"
+    # The database keeps what a dump here is still reading, as it does for one that is read from itself.
+    set -- -c "hba_file=$own/pg_hba.conf" -c hot_standby_feedback=on
+  fi
   # What the database waits for is no concern of its copies: one that becomes a database must not wait for others.
-  docker-entrypoint.sh postgres \
+  docker-entrypoint.sh postgres "$@" \
     -c "primary_conninfo=$conninfo application_name=$BUDGIE_SLOT" -c "primary_slot_name=$BUDGIE_SLOT" -c hot_standby=on -c synchronous_standby_names= \
     -c ssl=on -c "ssl_ca_file=$own/authority.crt" -c "ssl_cert_file=$own/own.crt" -c "ssl_key_file=$own/own.key" &
   server=$!

@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { ReplicaSettings } from "../../settings/replica.ts";
 import { replicaName } from "../../shared/replica-name.ts";
+import type { ReadableReplica } from "../backup-agent.ts";
 import type { Place } from "../containers/place.ts";
 import { underneath, type Within } from "../containers/within.ts";
 import type { Database, DatabaseReplicas } from "../database.ts";
@@ -14,11 +15,13 @@ import { step } from "../steps/step.ts";
 export interface OfReplicas extends DatabaseReplicas {
   /** The replicas' own, by their names. */
   ofEach: ReadonlyMap<string, Credentials>;
+  /** The one that backups are read from, and where; none when they are read from the database. */
+  readable: (ReadableReplica & { name: string }) | undefined;
 }
 
 /** The certificates. Each replica is known by the name of its machine, under which it may be the database one day. */
 export function databaseReplicas(
-  { hosts, address, port, keepMegabytes, synchronous }: ReplicaSettings,
+  { hosts, address, port, keepMegabytes, synchronous, backupAddress }: ReplicaSettings,
   within: Within,
 ): OfReplicas {
   const under = underneath(within);
@@ -30,6 +33,7 @@ export function databaseReplicas(
     const resource = within.name(`${replicaResource(name)}-certificate`);
     return [name, machineCredentials(resource, authority, machine, under)] as const;
   });
+  const [first] = ofEach;
   return {
     names: ofEach.map(([name]) => name),
     keepMegabytes,
@@ -38,6 +42,8 @@ export function databaseReplicas(
     port,
     credentials,
     ofEach: new Map(ofEach),
+    readable:
+      backupAddress && first ? { name: first[0], address: backupAddress, port, credentials } : undefined,
   };
 }
 
@@ -65,6 +71,7 @@ export function declareReplicas(
         database: { address: replicas.address, port: replicas.port, ready: database.connection.ready },
         credentials: replicas.ofEach.get(name) as Credentials,
         readPort: settings.replicas?.readPort,
+        backupsAt: replicas.readable?.name === name ? replicas.readable : undefined,
         memoryMegabytes: settings.databaseMemoryMegabytes,
         destroyGraceSeconds: settings.destroyGraceSeconds,
       },

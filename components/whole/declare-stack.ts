@@ -81,6 +81,7 @@ export async function declareStack(prepared: Prepared, within: Within): Promise<
       statusPort: settings.statusPort,
       bucket,
       storeLacks,
+      standby: replicas?.readable,
       hasApi: settings.backend.from !== "none",
       ssh: settings.ssh,
       refresh: settings.refresh,

@@ -5,6 +5,7 @@ import { engineClient } from "../../engine/client.ts";
 import { psqlIfRunning } from "../../engine/psql-in-container.ts";
 import { engineTraits } from "../../engine/traits.ts";
 import { unlessMissing } from "../../engine/unless-missing.ts";
+import { END_OF_WAL } from "../../shared/end-of-wal.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import {
   containerName,
@@ -34,7 +35,13 @@ const BESIDE_DATABASE = ["backend", "backup-agent"] as const;
 const RECEIVED_WITHIN_MS = 60_000;
 const PROMOTED_WITHIN_MS = 120_000;
 /** Of a stack that has no replicas any more. */
-const REPLICA_SETTINGS = ["replicaHosts", "replicationAddress", "replicaPort", "replicaSynchronous"];
+const REPLICA_SETTINGS = [
+  "replicaHosts",
+  "replicationAddress",
+  "replicaPort",
+  "replicaBackupAddress",
+  "replicaSynchronous",
+];
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -210,7 +217,7 @@ async function stopService({ prefix, old }: Plan): Promise<void> {
 /** Throws a Stop where the replica does not get what the database has written by now. Then the database serves on. */
 async function requireReceived({ prefix, chosen }: Plan, database: Docker.Container): Promise<void> {
   const replica = engineClient(chosen.engine.host).getContainer(replicaContainerName(prefix));
-  const asked = await answerOf(database, "SELECT pg_current_wal_insert_lsn()");
+  const asked = await answerOf(database, `SELECT ${END_OF_WAL}`);
   const until = Date.now() + RECEIVED_WITHIN_MS;
   for (;;) {
     const has = asked && (await answerOf(replica, `SELECT pg_last_wal_receive_lsn() >= '${asked}'`));

@@ -1,5 +1,6 @@
 // A replica on a second machine: a container engine of its own behind a cable that can be unplugged.
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -41,6 +42,7 @@ it("comes up, follows the database, can be read and not be written, and shows no
   await stack.set("replicaHosts", second.engine.host);
   await stack.set("replicationAddress", second.here);
   await stack.set("replicationPort", String(await freePort()));
+  await stack.set("replicaBackupAddress", second.there);
   await stack.set("replicaKeepMegabytes", "64");
   await stack.set("databasePort", String(databasePort));
   await stack.set("databasePassword", PASSWORD, { secret: true });
@@ -61,16 +63,45 @@ it("comes up, follows the database, can be read and not be written, and shows no
   ).toBe("budgie_replica|t|/CN=budgie_replica");
 });
 
+/** Rows of `kept` in the newest backup, as its manifest says, and what the command told. */
+async function backUp(): Promise<{ rows: number; told: string }> {
+  const { code, all } = await stack.budgie(["backup"]);
+  expect(code, all).toBe(0);
+  const [newest] = JSON.parse((await stack.budgie(["list", "--json"])).stdout);
+  const manifest = JSON.parse(
+    await readFile(join(stack.backupDir, newest.name.replace(/\.sql$/, ".json")), "utf8"),
+  );
+  const table = manifest.tables.find(({ name }: { name: string }) => name.endsWith("kept"));
+  return { rows: table.rows, told: all };
+}
+
+it("is read for backups, which hold every row that was committed before them", async () => {
+  for (let n = 0; n < 3; n++) {
+    await stack.sql("INSERT INTO kept VALUES (0)");
+    const { rows, told } = await backUp();
+    expect(told).toContain(`Reading from the replica at ${second.there}`);
+    expect(rows).toBe(Number(await stack.sql("SELECT count(*) FROM kept")));
+  }
+  const drilled = await stack.budgie(["drill", "latest"]);
+  expect(drilled.code, drilled.all).toBe(0);
+  expect(await onReplica("SHOW hot_standby_feedback"), "the database keeps what is read there").toBe("on");
+});
+
 it("is away for longer than the database keeps its log, does not fill the database's disk, and copies everything anew", async () => {
   // So that what is left of the log is what somebody needs.
   for (const setting of ["min_wal_size = '32MB'", "max_wal_size = '64MB'"])
     await stack.sql(`ALTER SYSTEM SET ${setting}`);
   await stack.sql("SELECT pg_reload_conf()");
   await second.unplug();
+  const away = await backUp();
+  expect(away.told).toContain(
+    `The replica at ${second.there} could not be read, so the database itself is: `,
+  );
+  expect(away.rows).toBe(Number(await stack.sql("SELECT count(*) FROM kept")));
   const before = await stack.sql("SELECT pg_current_wal_lsn()");
   await stack.sql("INSERT INTO kept SELECT generate_series(1001, 2000)");
   const lost = Number(await stack.sql(`SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '${before}')`));
-  expect(await onReplica("SELECT count(*) FROM kept")).toBe("1001");
+  expect(await onReplica("SELECT count(*) FROM kept")).toBe("1004");
   const { server } = JSON.parse((await stack.budgie(["status", "--json"])).stdout);
   expect(server.replicas[0].lagBytes, "what a failover would lose now").toBeGreaterThanOrEqual(lost);
   await stack.sql(

@@ -82,6 +82,7 @@ export const DEFAULTS: Record<string, string> = {
   "budgie:replicationAddress": "",
   "budgie:replicationPort": "5433",
   "budgie:replicaPort": "0",
+  "budgie:replicaBackupAddress": "",
   "budgie:replicaSynchronous": "false",
   "budgie:replicaKeepMegabytes": "4096",
   "budgie:database": "container",

@@ -44,6 +44,7 @@ describe("the replicas of a stack", () => {
   it.each([
     ["replicationAddress", "10.0.0.5"],
     ["replicaPort", "5434"],
+    ["replicaBackupAddress", "10.0.0.6"],
     ["replicaSynchronous", "true"],
   ])("are meant by %s, which is refused without them", (name, value) => {
     expect(problemsOf({ [name]: value })).toContain(`npm run pulumi -- config rm budgie:${name}`);

@@ -99,6 +99,7 @@ describe("the agent's environment", () => {
     keep: { days: 8, atLeast: 4, weeks: 5, months: 13 },
     pointInTime: true,
     databaseMemoryMegabytes: 2048,
+    standby: { host: "10.0.0.6", port: 5433, tlsFolder: "/run/secrets/standby" },
     managed: { rootFile: "/run/secrets/database-roots.pem" },
     offsite: {
       kind: "s3",
@@ -154,6 +155,7 @@ describe("the agent's environment", () => {
       databaseMemoryMegabytes: null,
       statusPort: null,
       alertsFile: null,
+      standby: null,
       offsite: null,
       ssh: null,
       refresh: null,
