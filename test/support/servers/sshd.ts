@@ -41,11 +41,20 @@ export interface TestSshd {
  * Runs a real OpenSSH server on the address at which containers reach this machine, with keys and a configuration of its own,
  * for the user who runs the tests.
  * @param options.shell whether a login may run commands; otherwise it gets SFTP whatever it asks for
+ * @param options.address another one of this machine's
  * @param options.sftpArguments for the SFTP server, such as `-R` (nothing may be written)
  */
-export async function startSshd(options: { shell: boolean; sftpArguments?: string }): Promise<TestSshd> {
+export async function startSshd(options: {
+  shell: boolean;
+  sftpArguments?: string;
+  address?: string;
+}): Promise<TestSshd> {
   await installSshd();
-  const [host, port, home] = await Promise.all([addressForContainers(), freePort(), serverFolder("sshd")]);
+  const [host, port, home] = await Promise.all([
+    options.address ?? addressForContainers(),
+    freePort(),
+    serverFolder("sshd"),
+  ]);
   const { username: user } = userInfo();
   const folder = join(home, "copies");
   const keys = ["host", "other-host", "user", "other-user"];
