@@ -163,10 +163,18 @@ export async function collectIfRunning(
 ): Promise<Collected | undefined> {
   try {
     const input = stdin === undefined ? undefined : Buffer.from(stdin);
-    return await collectFromContainer(container, command, input);
+    const collected = await collectFromContainer(container, command, input);
+    return collected.code !== 0 && ENDED_MEANWHILE.test(collected.stderr) ? undefined : collected;
   } catch (error) {
-    // Not running, or restarting.
-    if ((error as { statusCode?: number }).statusCode === 409) return undefined;
+    if (isNotRunning(error as { statusCode?: number; message: string })) return undefined;
     throw error;
   }
+}
+
+/** What Podman says in the command's own output, where the container ended before the command had started. */
+const ENDED_MEANWHILE = /exec failed: .*(stopped container|namespace path: lstat \/proc)/;
+
+/** Or restarting. Docker answers with 409, and Podman with 500. */
+function isNotRunning({ statusCode, message }: { statusCode?: number; message: string }): boolean {
+  return statusCode === 409 || (statusCode === 500 && message.includes("container state improper"));
 }
