@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { PassThrough, Readable, type Writable } from "node:stream";
+import { type Duplex, PassThrough, Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
@@ -34,7 +34,10 @@ export async function runInContainer(
     Tty: terminal,
     Env: Object.entries(options.environment ?? {}).map(([name, value]) => `${name}=${value}`),
   });
-  const stream = await exec.start({ hijack: true, stdin: options.stdin !== undefined, Tty: terminal });
+  const { stream, unwatch } = await startWatched(container, exec, {
+    stdin: options.stdin !== undefined,
+    Tty: terminal,
+  });
   const ended = new Promise<void>((resolve, reject) => {
     stream.on("end", resolve);
     stream.on("close", resolve);
@@ -57,6 +60,7 @@ export async function runInContainer(
     options.stdin?.pipe(stream);
     await ended;
   } finally {
+    unwatch();
     release();
     options.stdin?.unpipe(stream);
     options.stdin?.off("error", endUnread);
@@ -64,6 +68,45 @@ export async function runInContainer(
   const code = await exitCodeOf(exec);
   if (unread !== null) throw notRead(unread);
   return code;
+}
+
+const LOOK_AGAIN_MS = 5_000;
+
+/**
+ * Starts the command, and ends its answer when the container has ended. Podman 4.3 leaves an answer open for ever where a container that
+ * ends again and again did so just as the command began.
+ */
+async function startWatched(
+  container: Docker.Container,
+  exec: Docker.Exec,
+  options: { stdin: boolean; Tty?: boolean },
+): Promise<{ stream: Duplex; unwatch: () => void }> {
+  const done = new AbortController();
+  const containerEnded = untilEnded(container, done.signal);
+  try {
+    const stream = await Promise.race([exec.start({ hijack: true, ...options }), containerEnded]);
+    containerEnded.catch((error: Error) => {
+      if (!done.signal.aborted) stream.destroy(error);
+    });
+    return { stream, unwatch: () => done.abort() };
+  } catch (error) {
+    done.abort();
+    throw error;
+  }
+}
+
+/** Rejects once the container does not run any more, or is another run of it than at the first look. A short command is over before that. */
+async function untilEnded(container: Docker.Container, signal: AbortSignal): Promise<never> {
+  for (let first: string | undefined; ; ) {
+    await delay(LOOK_AGAIN_MS, undefined, { signal, ref: false });
+    const state = await container.inspect().then(
+      ({ State }) => State,
+      () => undefined,
+    );
+    if (first !== undefined && state !== undefined && (!state.Running || state.StartedAt !== first))
+      throw new ConnectionLost("the container ended while the command ran in it");
+    first ??= state?.StartedAt;
+  }
 }
 
 function notRead({ message }: Error): Stop {
@@ -145,12 +188,16 @@ export async function readFromContainer(
   out: Writable,
 ): Promise<Omit<Collected, "stdout">> {
   const exec = await container.exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true });
-  const stream = await exec.start({ hijack: true, stdin: false });
+  const { stream, unwatch } = await startWatched(container, exec, { stdin: false });
   let stderr = "";
-  for await (const { from, bytes } of attachedOutput(stream)) {
-    if (from === "stderr") stderr += bytes;
-    else if (out.destroyed) throw new Error("what reads it has ended");
-    else if (!out.write(bytes)) await once(out, "drain");
+  try {
+    for await (const { from, bytes } of attachedOutput(stream)) {
+      if (from === "stderr") stderr += bytes;
+      else if (out.destroyed) throw new Error("what reads it has ended");
+      else if (!out.write(bytes)) await once(out, "drain");
+    }
+  } finally {
+    unwatch();
   }
   return { code: await exitCodeOf(exec), stderr };
 }
@@ -166,7 +213,7 @@ export async function collectIfRunning(
     const collected = await collectFromContainer(container, command, input);
     return collected.code !== 0 && ENDED_MEANWHILE.test(collected.stderr) ? undefined : collected;
   } catch (error) {
-    if (isNotRunning(error as { statusCode?: number; message: string })) return undefined;
+    if (isNotRunning(error)) return undefined;
     throw error;
   }
 }
@@ -174,7 +221,8 @@ export async function collectIfRunning(
 /** What Podman says in the command's own output, where the container ended before the command had started. */
 const ENDED_MEANWHILE = /exec failed: .*(stopped container|namespace path: lstat \/proc)/;
 
-/** Or restarting. Docker answers with 409, and Podman with 500. */
-function isNotRunning({ statusCode, message }: { statusCode?: number; message: string }): boolean {
+/** Whether the engine refused a command because its container does not run, or restarts. Docker answers with 409, and Podman with 500. */
+export function isNotRunning(error: unknown): boolean {
+  const { statusCode, message } = error as { statusCode?: number; message: string };
   return statusCode === 409 || (statusCode === 500 && message.includes("container state improper"));
 }

@@ -4,7 +4,7 @@ import { Argument, Command, Option } from "commander";
 import type Docker from "dockerode";
 import { containerLog } from "../engine/container-log.ts";
 import { IN_OWN_PLACE_WHERE_CROWDED } from "../engine/psql-in-container.ts";
-import { runInContainer } from "../engine/run-in-container.ts";
+import { ConnectionLost, isNotRunning, runInContainer } from "../engine/run-in-container.ts";
 import { EXIT, Stop } from "../shared/exit-codes.ts";
 import { addFlags, type ForwardedCommand } from "../shared/forwarded-flags.ts";
 import { type Role, serviceName } from "../shared/names.ts";
@@ -424,9 +424,18 @@ async function psql(args: string[]): Promise<number> {
       stdout: process.stdout,
       stderr: process.stderr,
     });
-  const code = terminal ? await withRawTerminal(run) : await run();
-  process.stdin.destroy();
-  return code;
+  try {
+    return terminal ? await withRawTerminal(run) : await run();
+  } catch (error) {
+    if (!(error instanceof ConnectionLost) && !isNotRunning(error)) throw error;
+    throw new Stop(
+      EXIT.engineOrContainerMissing,
+      `psql ended, because its container does not run any more, or the engine was lost: ${(error as Error).message.trim()}.`,
+      "See how things stand: npx budgie status",
+    );
+  } finally {
+    process.stdin.destroy();
+  }
 }
 
 interface LogOptions {
