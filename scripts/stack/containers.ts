@@ -51,11 +51,41 @@ export async function stopContainers(stack: Stack, roles: readonly Role[] = role
     .reverse()
     .filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
-    if (!target.atWork) continue;
+    const comesBack = () => stack.engine.kind === "podman" && startsByItself(target);
+    if (!target.atWork && !(await comesBack())) continue;
     say(`[i] Stopping ${target.name}...`);
     await stopContainer(target);
+    for (let tries = 0; await comesBack(); tries++) {
+      if (tries === STOP_TRIES) throw doesNotStay(target);
+      await stopContainer(target);
+    }
     say(`[✓] ${target.name} is stopped`);
   }
+}
+
+const STOP_TRIES = 20;
+const STAYS_MS = 2_000;
+
+/**
+ * Whether it starts without being asked to. Podman shows a container that ends again and again as one that has ended, between two starts,
+ * and then there is nothing to stop.
+ */
+async function startsByItself({ container, service }: StackContainer): Promise<boolean> {
+  if (service) return false;
+  const { State: before } = await container.inspect();
+  // It ended well, as one does that was stopped.
+  if (!before.Running && before.ExitCode === 0) return false;
+  await delay(STAYS_MS);
+  const { State: now } = await container.inspect();
+  return now.Running || now.StartedAt !== before.StartedAt;
+}
+
+function doesNotStay({ name }: StackContainer): Stop {
+  return new Stop(
+    EXIT.failed,
+    `${name} ends by itself, and Podman starts it again and again: it could not be stopped.`,
+    `Try it by hand, more than once: podman stop ${name}`,
+  );
 }
 
 /** Starts it as it is, and does not wait for it. Several backends become as many as the stack has declared. */
