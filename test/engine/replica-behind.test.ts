@@ -71,19 +71,7 @@ itSlowly(
     const { machine, stack, here } = both;
     await machine.switchOn();
     const database = `${stack.prefix}-db`;
-    const rejoined = await stack.budgie(
-      [
-        "rejoin",
-        "--host",
-        machine.engine.host,
-        "--address",
-        machine.here,
-        "--yes",
-        "--config-file",
-        stack.configFile,
-      ],
-      { environment: { DOCKER_HOST: "" } },
-    );
+    const rejoined = await both.rejoin();
     expect(rejoined.code, rejoined.all).toBe(0);
     const count = await psqlIn(here, database, "SELECT count(*) FROM written");
     await until(

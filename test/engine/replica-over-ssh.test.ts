@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 itSlowly("follows, becomes the database with every row, and is the stack's engine from then on", async () => {
-  const { machine, stack, here, failover } = both;
+  const { stack, here, failover } = both;
   const { rows, more, stop } = await both.startWriting();
   await more(300);
   stop();
@@ -48,18 +48,6 @@ itSlowly("follows, becomes the database with every row, and is the stack's engin
     expect(done.code, done.all).toBe(0);
   }
 
-  const rejoined = await stack.budgie(
-    [
-      "rejoin",
-      "--host",
-      machine.engine.host,
-      "--address",
-      machine.here,
-      "--yes",
-      "--config-file",
-      stack.configFile,
-    ],
-    { environment: { DOCKER_HOST: "" } },
-  );
+  const rejoined = await both.rejoin();
   expect(rejoined.code, rejoined.all).toBe(0);
 });

@@ -36,6 +36,8 @@ export interface TwoMachines {
   /** Writes rows into the table `written` on the database's machine, one commit each, until that is gone. */
   startWriting(): Promise<Writing>;
   failover(...args: string[]): Promise<CommandResult>;
+  /** Of the second machine, after a failover. */
+  rejoin(): Promise<CommandResult>;
   remove(): Promise<void>;
 }
 
@@ -68,6 +70,8 @@ export async function createOnTwoMachines(
   const { args, env } = stack.invocation("up", "--yes", "--skip-preview");
   const up = await execa(file, [net, "pulumi", ...args], { env, reject: false, all: true });
   if (up.exitCode !== 0) throw new Error(up.all);
+  const decide = (...args: string[]) =>
+    stack.budgie([...args, "--yes", "--config-file", stack.configFile], { environment: { DOCKER_HOST: "" } });
   return {
     machine,
     stack,
@@ -76,10 +80,8 @@ export async function createOnTwoMachines(
       await createTable(machine, stack, here);
       return startWriter(machine, databasePort);
     },
-    failover: (...args) =>
-      stack.budgie(["failover", "--yes", "--config-file", stack.configFile, ...args], {
-        environment: { DOCKER_HOST: "" },
-      }),
+    failover: (...args) => decide("failover", ...args),
+    rejoin: () => decide("rejoin", "--host", machine.engine.host, "--address", machine.here),
     remove: async () => {
       if (!(await findEngine(machine.engine.host)).reachable) await machine.switchOn();
       await stack.remove();
