@@ -4,19 +4,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { PROJECT_FOLDER } from "../../shared/project-folder.ts";
 import { toolchainEnvironment } from "../../toolchain/machine/environment.ts";
-import { type ComponentProgram, componentProgram } from "../support/component/component-program.ts";
+import { type ComponentProgram, componentProgram, succeed } from "../support/component/component-program.ts";
 import { type GitServer, startGitServer } from "../support/servers/git-server.ts";
 import { describeSlowly } from "../support/slow-lane.ts";
 
 let folder: string;
 let repository: GitServer;
 let program: ComponentProgram;
-
-async function succeed(what: Promise<{ code: number; all: string; stdout: string }>): Promise<string> {
-  const { code, all, stdout } = await what;
-  expect(code, all).toBe(0);
-  return stdout;
-}
 
 /** What is fetched from the repository must not stay among the plugins of this machine. */
 async function homeOfItsOwn(): Promise<string> {

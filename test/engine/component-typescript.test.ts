@@ -3,16 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { DEFAULT_DATABASE_IMAGE } from "../../shared/database-image.ts";
 import { PROJECT_FOLDER } from "../../shared/project-folder.ts";
-import { type ComponentProgram, componentProgram } from "../support/component/component-program.ts";
+import { type ComponentProgram, componentProgram, succeed } from "../support/component/component-program.ts";
 import { describeSlowly } from "../support/slow-lane.ts";
 
 let program: ComponentProgram;
-
-async function succeed(what: Promise<{ code: number; all: string; stdout: string }>): Promise<string> {
-  const { code, all, stdout } = await what;
-  expect(code, all).toBe(0);
-  return stdout;
-}
 
 /** The example's application, as a client of the database: it ends where it cannot log in. */
 const APPLICATION = `image: image.imageId,

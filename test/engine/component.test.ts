@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PROJECT_FOLDER } from "../../shared/project-folder.ts";
-import { type ComponentProgram, componentProgram } from "../support/component/component-program.ts";
+import { type ComponentProgram, componentProgram, succeed } from "../support/component/component-program.ts";
 import { itSlowly } from "../support/slow-lane.ts";
 
 const PACKAGE = join(PROJECT_FOLDER, "pulumi-package");
@@ -23,12 +23,6 @@ ${more}outputs:
   firstBackup: \${database.firstBackup}
   url: \${database.url}
 `;
-
-async function succeed(what: Promise<{ code: number; all: string; stdout: string }>): Promise<string> {
-  const { code, all, stdout } = await what;
-  expect(code, all).toBe(0);
-  return stdout;
-}
 
 beforeAll(async () => {
   program = await componentProgram("shop");

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
+import { expect } from "vitest";
 import { engineClient } from "../../../engine/client.ts";
 import { findEngine } from "../../../engine/find-engine.ts";
 import { PROJECT_FOLDER } from "../../../shared/project-folder.ts";
@@ -10,6 +11,13 @@ import { toolchainEnvironment } from "../../../toolchain/machine/environment.ts"
 import { pulumiCli } from "../../../toolchain/machine/pulumi-cli.ts";
 import { sdkGenerator } from "../../../toolchain/machine/sdk-generator.ts";
 import { yamlHost } from "../../../toolchain/machine/yaml-host.ts";
+
+/** What the command wrote to its standard output; the test fails where the command did. */
+export async function succeed(what: Promise<Result>): Promise<string> {
+  const { code, all, stdout } = await what;
+  expect(code, all).toBe(0);
+  return stdout;
+}
 
 interface Result {
   code: number;
