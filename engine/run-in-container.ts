@@ -221,8 +221,11 @@ export async function collectIfRunning(
 /** What Podman says in the command's own output, where the container ended before the command had started. */
 const ENDED_MEANWHILE = /exec failed: .*(stopped container|namespace path: lstat \/proc)/;
 
+/** The last two: the container ended after the engine had taken the command. That may be said only when its exit code is asked for. */
+const PODMAN_NOT_RUNNING = /container state improper|retrieving exec session|no exec session/;
+
 /** Whether the engine refused a command because its container does not run, or restarts. Docker answers with 409, and Podman with 500. */
 export function isNotRunning(error: unknown): boolean {
   const { statusCode, message } = error as { statusCode?: number; message: string };
-  return statusCode === 409 || (statusCode === 500 && message.includes("container state improper"));
+  return statusCode === 409 || PODMAN_NOT_RUNNING.test(message);
 }

@@ -51,14 +51,9 @@ export async function stopContainers(stack: Stack, roles: readonly Role[] = role
     .reverse()
     .filter(known => roles.includes(known))) {
     const target = containerOf(stack, role, "present");
-    const comesBack = () => stack.engine.kind === "podman" && startsByItself(target);
-    if (!target.atWork && !(await comesBack())) continue;
+    if (!target.atWork && !(await startsByItself(target))) continue;
     say(`[i] Stopping ${target.name}...`);
     await stopContainer(target);
-    for (let tries = 0; await comesBack(); tries++) {
-      if (tries === STOP_TRIES) throw doesNotStay(target);
-      await stopContainer(target);
-    }
     say(`[✓] ${target.name} is stopped`);
   }
 }
@@ -70,8 +65,8 @@ const STAYS_MS = 2_000;
  * Whether it starts without being asked to. Podman shows a container that ends again and again as one that has ended, between two starts,
  * and then there is nothing to stop.
  */
-async function startsByItself({ container, service }: StackContainer): Promise<boolean> {
-  if (service) return false;
+async function startsByItself({ container, service, engine }: StackContainer): Promise<boolean> {
+  if (service || engine !== "podman") return false;
   const { State: before } = await container.inspect();
   // It ended well, as one does that was stopped.
   if (!before.Running && before.ExitCode === 0) return false;
@@ -107,7 +102,11 @@ export async function stopContainer(target: StackContainer): Promise<void> {
   if (target.service) return stopBackends(target.service);
   // What is paused hears no signal.
   await unpause(target);
-  await target.container.stop({ t: STOP_WITHIN_SECONDS }).catch(unlessAlreadySo);
+  for (let tries = 0; ; tries++) {
+    await target.container.stop({ t: STOP_WITHIN_SECONDS }).catch(unlessAlreadySo);
+    if (!(await startsByItself(target))) return;
+    if (tries === STOP_TRIES) throw doesNotStay(target);
+  }
 }
 
 async function unpause({ container }: StackContainer): Promise<void> {

@@ -18,6 +18,7 @@ export interface StackContainer {
   /** `Up 3 hours`, `Exited (0) 2 minutes ago`. */
   state: string;
   labels: Record<string, string>;
+  engine: Engine["kind"];
   /** Of a service there is no such container, and the engine says so of whatever it is asked. */
   container: Docker.Container;
   /** Several backends, where a swarm runs them. They are started and stopped by their number. */
@@ -78,6 +79,7 @@ export async function stacksOf(engine: Engine): Promise<Stack[]> {
       atWork: AT_WORK.includes(info.State),
       state: info.Status,
       labels: info.Labels,
+      engine: engine.kind,
       container: client.getContainer(info.Id),
     });
   }
@@ -86,16 +88,16 @@ export async function stacksOf(engine: Engine): Promise<Stack[]> {
     // While one backend becomes several, its container is there beside the service until the `up` ends.
     if (!stack) continue;
     const others = stack.containers.filter(({ role, running }) => role !== "backend" || running);
-    stack.containers = [...others, asContainer(client, service)];
+    stack.containers = [...others, asContainer(client, service, engine.kind)];
   }
   return [...stacks.values()];
 }
 
-function asContainer(client: Docker, service: BackendService): StackContainer {
+function asContainer(client: Docker, service: BackendService, engine: Engine["kind"]): StackContainer {
   const { id, name, labels, wanted, running, update } = service;
   const under = update === "under way" ? ", an update is under way" : "";
   return {
-    ...{ role: "backend", name, labels, service },
+    ...{ role: "backend", name, labels, engine, service },
     running: running > 0,
     atWork: wanted > 0,
     state: wanted === 0 ? "stopped" : `${running} of ${wanted} running${under}`,

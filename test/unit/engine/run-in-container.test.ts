@@ -47,6 +47,7 @@ describe("a command in a container that does not run", () => {
       statusCode: 500,
       message: "can only create exec sessions on running containers: container state improper",
     },
+    { statusCode: 500, message: "server error - retrieving exec session b94111: no such exec session" },
   ])("is none, whether Docker ($statusCode: 409) or Podman (500) says so", async error => {
     expect(await collectIfRunning(refusing(error), ["psql"])).toBeUndefined();
   });
