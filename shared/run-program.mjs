@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import * as nodeModule from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -24,6 +25,8 @@ export async function runProgram(entry) {
     register();
     return import(pathToFileURL(join(PROJECT, entry)).href);
   }
+  // What V8 made of the packages is kept from run to run. Node 20 cannot; where the folder cannot be written, nothing is kept.
+  nodeModule.enableCompileCache?.(join(PROJECT, ".build", "compiled"));
   // Pulumi has set up its own reader of source maps.
   if (Error.prepareStackTrace === undefined) process.setSourceMapsEnabled(true);
   return import(pathToFileURL(file).href);

@@ -39,7 +39,9 @@ it("a program runs from one file, which is made once", async () => {
   const [first] = (await readFile(file, "utf8")).split("\n", 1);
   await writeFile(file, `${first}\n${text}`);
   expect(await run()).toBe("from the file");
-  expect(await readdir(join(project, ".build"))).toEqual(["shared-main.mjs"]);
+  const made = await readdir(join(project, ".build"));
+  // From Node 22 on, what V8 made of it is kept, too.
+  expect(made.filter(name => name !== "compiled")).toEqual(["shared-main.mjs"]);
 });
 
 it("an edit of any of its files counts at once, even with the size and the time of before", async () => {
