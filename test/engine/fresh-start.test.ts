@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { EXIT } from "../../shared/exit-codes.ts";
+import { itSlowly, SLOW } from "../support/slow-lane.ts";
 import { createStack, type TestStack } from "../support/stack/stack.ts";
 
 let stack: TestStack;
 
 beforeAll(async () => {
+  if (!SLOW) return;
   stack = await createStack();
   await stack.up();
   await stack.sql("CREATE TABLE kept AS SELECT 42 AS answer");
@@ -20,7 +22,8 @@ const succeeds = async (args: string[]) => {
   return all;
 };
 
-it("a fresh start takes a destroy and a purge, and a restore brings the data back", async () => {
+/** test/engine/volume-commands.test.ts purges a volume, survival.test.ts restores after all was lost. */
+itSlowly("a fresh start takes a destroy and a purge, and a restore brings the data back", async () => {
   const volume = `${stack.prefix}-postgres-data`;
   const purge = ["purge", "--backup-dir", stack.backupDir, "--yes-delete", volume];
   const early = await stack.budgie(purge);

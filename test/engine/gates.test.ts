@@ -143,7 +143,7 @@ describe("a change of the database", () => {
     expect(await stack.sql("SELECT answer FROM kept")).toBe("42");
   });
 
-  it("is refused when there is no room for the backup", async () => {
+  itSlowly("is refused when there is no room for the backup", async () => {
     const [before, filling] = [await stack.containerId("db"), join(backupDir, "filling")];
     await writeFile(filling, Buffer.alloc(96 * 1024 * 1024));
 

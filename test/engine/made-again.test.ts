@@ -119,7 +119,7 @@ describe.each(ALL ? (["Docker", "rootful"] as const) : (["Docker"] as const))(
       await heals(() => stack.pulumi("up", "--refresh", "--yes", "--skip-preview"));
     });
 
-    it("changes nothing in a preview, and says what an `up` would do", async () => {
+    itSlowly("changes nothing in a preview, and says what an `up` would do", async () => {
       await remember();
       await makeAgain("backend");
       const { Id: id } = await named("backend").inspect();

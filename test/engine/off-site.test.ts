@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startMinio } from "../support/servers/minio.ts";
 import { startMoto } from "../support/servers/moto.ts";
 import { SLOW } from "../support/slow-lane.ts";
@@ -49,10 +49,10 @@ const ROUNDS = SLOW ? [1, 2] : [1];
 let stack: TestStack;
 let store: Store;
 
-afterEach(async () => {
+const removeAll = async () => {
   await stack?.remove();
   await store?.stop();
-});
+};
 
 const createStackWith = async (name: string) => {
   const start = stores[name];
@@ -78,6 +78,8 @@ const remoteNames = async () =>
 const TRIED = Object.keys(stores).filter(name => SLOW || name.startsWith("an S3 server"));
 
 describe.each(TRIED)("with %s for its backups", name => {
+  afterAll(removeAll);
+
   it(`up, destroy, up, ${ROUNDS.length} times, is the same bucket with the same backups`, async () => {
     await createStackWith(name);
     await stack.up();
@@ -100,39 +102,43 @@ describe.each(TRIED)("with %s for its backups", name => {
   });
 });
 
-it("from nothing but the bucket and its credentials the data comes back", async () => {
-  await createStackWith("AWS");
-  await stack.up();
-  await stack.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
-  await budgie("backup");
+describe("with a bucket at AWS", () => {
+  beforeAll(async () => {
+    await createStackWith("AWS");
+    await stack.up();
+  });
+  afterAll(removeAll);
 
-  await stack.loseEverything();
-  await stack.up();
-  expect(await stack.sql("SELECT to_regclass('kept') IS NULL")).toBe("t");
-  // The state was lost too, and with it the key by which the stack recognises its own backups.
-  const latest = await stack.budgie(["restore", "latest", "--from", "s3", "--yes"]);
-  const [name = ""] = (JSON.parse(await budgie("list", "--remote", "--json")) as { name: string }[]).map(
-    entry => entry.name,
-  );
-  expect(latest.all).toContain(`npx budgie restore ${name} --from s3`);
-  await budgie("restore", name, "--from", "s3", "--yes");
-  expect(await stack.sql("SELECT count(*) FROM kept")).toBe("1000");
-  await budgie("backup");
-  await budgie("status");
-  await stack.requireNoChange();
-});
+  it("a bucket that is another stack's is refused, and its owner named", async () => {
+    const other = await createStack(store.settings, store.environment);
+    try {
+      const refused = await other.pulumi("up", "--yes", "--skip-preview");
+      expect(refused.code).not.toBe(0);
+      expect(refused.all).toContain(store.settings.bucket);
+      expect(refused.all).toContain(stack.name);
+      expect(refused.all).toContain("npm run pulumi -- config set budgie:bucket");
+    } finally {
+      await other.remove();
+    }
+  });
 
-it("a bucket that is another stack's is refused, and its owner named", async () => {
-  await createStackWith("AWS");
-  await stack.up();
-  const other = await createStack(store.settings, store.environment);
-  try {
-    const refused = await other.pulumi("up", "--yes", "--skip-preview");
-    expect(refused.code).not.toBe(0);
-    expect(refused.all).toContain(store.settings.bucket);
-    expect(refused.all).toContain(stack.name);
-    expect(refused.all).toContain("npm run pulumi -- config set budgie:bucket");
-  } finally {
-    await other.remove();
-  }
+  it("from nothing but the bucket and its credentials the data comes back", async () => {
+    await stack.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
+    await budgie("backup");
+
+    await stack.loseEverything();
+    await stack.up();
+    expect(await stack.sql("SELECT to_regclass('kept') IS NULL")).toBe("t");
+    // The state was lost too, and with it the key by which the stack recognises its own backups.
+    const latest = await stack.budgie(["restore", "latest", "--from", "s3", "--yes"]);
+    const [name = ""] = (JSON.parse(await budgie("list", "--remote", "--json")) as { name: string }[]).map(
+      entry => entry.name,
+    );
+    expect(latest.all).toContain(`npx budgie restore ${name} --from s3`);
+    await budgie("restore", name, "--from", "s3", "--yes");
+    expect(await stack.sql("SELECT count(*) FROM kept")).toBe("1000");
+    await budgie("backup");
+    await budgie("status");
+    await stack.requireNoChange();
+  });
 });

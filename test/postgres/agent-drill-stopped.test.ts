@@ -11,6 +11,7 @@ import { makeEntries } from "../support/database/entries.ts";
 import { LIVE } from "../support/database/live.ts";
 import { query } from "../support/database/query.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
+import { SLOW } from "../support/slow-lane.ts";
 import { until } from "../support/until.ts";
 
 const ROWS = 150_000;
@@ -100,7 +101,7 @@ describe("a drill that does not come to its end", () => {
       };
       await fc.assert(
         fc.asyncProperty(fc.integer({ min: 300, max: 4000 }), afterMs => killedAt({ afterMs })),
-        { numRuns: 4, endOnFailure: true },
+        { numRuns: SLOW ? 4 : 2, endOnFailure: true },
       );
     });
   });

@@ -8,7 +8,7 @@ import { startAgentDueYearly } from "../support/agent/due-yearly.ts";
 import { query } from "../support/database/query.ts";
 import { UNLOADABLE } from "../support/database/unloadable.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
-import { SLOW } from "../support/slow-lane.ts";
+import { itSlowly, SLOW } from "../support/slow-lane.ts";
 
 const WHY =
   "the foreign key b_a_fkey of public.b does not load: rows of public.b refer to rows of public.a that do not exist";
@@ -93,7 +93,7 @@ describe("a database that backs up and cannot be reloaded", () => {
     expect(fine).toContain(`Note: Kept, though no restore takes them as they are: ${unloadable}.`);
   });
 
-  it("says so when it was repaired before the drill, and that a new backup helps", async () => {
+  itSlowly("says so when it was repaired before the drill, and that a new backup helps", async () => {
     await danglingReference();
     await run(EXIT.done, "backup");
     await sql("DELETE FROM b");

@@ -185,7 +185,7 @@ describe("a bucket that is there already", () => {
     expect(result.all).toMatch(/creating .*Bucket.*backups.*BucketAlready(OwnedByYou|Exists)/s);
   });
 
-  it("can be imported by its name, and is quiet after that", { timeout: STORY_MS }, async () => {
+  itSlowly("can be imported by its name, and is quiet after that", { timeout: STORY_MS }, async () => {
     await s3.send(new CreateBucketCommand({ Bucket: "found" }));
     const project = await projects.of("found", beginning.replace('tags: { stack: "dev" }', ""));
     await project.up({ ADOPT: "yes" });

@@ -7,7 +7,7 @@ import { reloadedByPostgres } from "../../support/database/snapshot.ts";
 import { randomDatabase } from "../../support/random/schema.ts";
 import type { TestPostgres } from "../../support/servers/postgres.ts";
 
-const COUNT = Number(process.env.RANDOM_DATABASES ?? 5);
+const COUNT = Number(process.env.RANDOM_DATABASES ?? 3);
 const FIRST = Number(process.env.RANDOM_SEED ?? randomInt(2 ** 30));
 const FORMATS = ["sql", "dump", "dir.tar", "sql.gz"];
 
