@@ -213,8 +213,8 @@ function createContainer(
         { volumeName: records.name, containerPath: RECORDS },
         ...refreshMount(args),
       ],
-      // An anonymous volume of another one is not ours to remove.
-      removeVolumes: false,
+      // DESTROYS its unnamed volume, where throw-away servers were: what a killed drill has left of the data in it goes along.
+      removeVolumes: true,
       // It runs as root: it gives files to the backup directory's owner, and starts throw-away servers as the user
       // postgres.
       capabilities: capabilities("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"),

@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../../agent/manifest/manifest.ts";
+import { THROWAWAY_HOME } from "../../agent/throwaway/place.ts";
 import { engineClient } from "../../engine/client.ts";
 import { findEngine } from "../../engine/find-engine.ts";
 import { type EngineSocket, startEngineSocket } from "../support/faults/engine-socket.ts";
@@ -47,6 +48,11 @@ const backupsOf = async (work: () => Promise<unknown>): Promise<Manifest[]> => {
   const before = (await manifests()).length;
   await work();
   return (await manifests()).slice(before);
+};
+/** Where the agent's throw-away servers are. It has no name by which anybody would find it again. */
+const throwawayVolume = async () => {
+  const { Mounts: mounts } = await container("backup").inspect();
+  return docker.getVolume(mounts.find(({ Destination: path }) => path === THROWAWAY_HOME)?.Name ?? "none");
 };
 /** What must hold for every update that the gate stopped: the engine never touched the database's container. */
 const expectUntouched = async (before: string, events: readonly EngineEvent[] = []) => {
@@ -99,6 +105,7 @@ describe("a change of the database", () => {
     await stack.set("frontendUrl", "https://budgie.example.com");
     expect(await backupsOf(() => stack.up())).toEqual([]);
 
+    const throwaway = await throwawayVolume();
     await stack.set("backupFormat", "sql.gz");
     const backups = await backupsOf(async () => {
       const { code, all, events } = await withEvents(stack, ...replaceDatabase());
@@ -112,6 +119,8 @@ describe("a change of the database", () => {
     expect(backups.map(({ reason, file }) => [reason, file.endsWith(".sql")])).toEqual([
       ["before-change", true],
     ]);
+    await expect(throwaway.inspect(), "goes with its agent").rejects.toMatchObject({ statusCode: 404 });
+    await (await throwawayVolume()).inspect();
     await stack.requireNoChange();
   });
 
