@@ -58,7 +58,8 @@ export interface TestStack {
   remove(): Promise<void>;
 }
 
-const SERVICES = ["db", "backend", "backup", "object-store"] as const;
+/** A stack that is created with one of them has services, or containers on other engines, which only a destroy finds. */
+const MORE_THAN_CONTAINERS = ["replicaHosts", "backends"] as const;
 const VOLUMES = ["postgres-data", "object-store-data", "backup-records", "backups"] as const;
 
 /**
@@ -146,8 +147,17 @@ export async function createStack(
     await rm(`Pulumi.${name}.yaml`, { force: true });
   };
   const removeFromEngine = async () => {
-    for (const service of SERVICES)
-      await docker.getContainer(`${prefix}-${service}`).remove({ force: true, v: true }).catch(ignoreMissing);
+    const containers = await docker.listContainers({ all: true, filters: { name: [`${prefix}-`] } });
+    await Promise.all(
+      containers.map(async ({ Id: id }) => {
+        // Podman lets a container take its time even when it is removed by force.
+        await docker
+          .getContainer(id)
+          .kill()
+          .catch(() => undefined);
+        await docker.getContainer(id).remove({ force: true, v: true }).catch(ignoreMissing);
+      }),
+    );
     for (const volume of VOLUMES) await docker.getVolume(`${prefix}-${volume}`).remove().catch(ignoreMissing);
     await docker.getNetwork(`${prefix}-network`).remove().catch(ignoreMissing);
   };
@@ -220,8 +230,10 @@ export async function createStack(
       await init();
     },
     remove: async () => {
-      variables.BUDGIE_SKIP_BACKUP = "1";
-      await pulumi("destroy", "--yes", "--skip-preview");
+      if (MORE_THAN_CONTAINERS.some(setting => setting in settings)) {
+        variables.BUDGIE_SKIP_BACKUP = "1";
+        await pulumi("destroy", "--yes", "--skip-preview");
+      }
       await removeFromEngine();
       const tags = (await listImages(docker)).flatMap(image => image.RepoTags ?? []);
       for (const tag of tags.filter(tag => tag.includes(`${prefix}-`))) {
