@@ -4,7 +4,8 @@ import { describeEnd, type Finished, type RunAs, startFilter } from "../base/chi
 import { TRY_AGAIN } from "../base/next-steps.ts";
 import { refuse } from "../base/refuse.ts";
 import { tolerantInput } from "../base/tolerant-input.ts";
-import { NOBODY, withoutServer } from "../server/client-programs.ts";
+import { withoutServer } from "../server/client-programs.ts";
+import { NOBODY } from "../server/nobody.ts";
 import type { ArchiveKind } from "./kind.ts";
 import type { ReadOptions, TakePart } from "./parts.ts";
 import { giveAway, unpackDirectory, withScratch } from "./unpacked-directory.ts";

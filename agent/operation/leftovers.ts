@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type pg from "pg";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { leftPartials, removeLeftovers } from "../base/durable-file.ts";
+import { clearLeftMemoryFolders, leftMemoryFolders } from "../base/memory-folder.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { abandonedScratch, removeAbandonedScratch } from "../dump/unpacked-directory.ts";
 import { finishPending, pendingNames } from "../manifest/pending.ts";
@@ -29,6 +30,7 @@ export async function findLeftovers(session: pg.Client, settings: AgentSettings)
     ...(await leftPartials(settings.backupDir, settings.stack)),
     ...(await leftPlaces()).map(purpose => `a throw-away server (${purpose})`),
     ...(await abandonedScratch()).map(name => `${name}, a dump that was unpacked`),
+    ...(await leftMemoryFolders()).map(folder => `${folder}, a password that was in use`),
     ...(await orphansAtWork()).map(program => `${program}, which still runs`),
   ];
 }
@@ -50,6 +52,7 @@ export async function clearLeftovers(
     () => dropLeftAtServer(session, settings),
     () => clearLeftPlaces(),
     () => removeAbandonedScratch(),
+    () => clearLeftMemoryFolders(),
   ];
   for (const step of steps)
     await step().catch((error: Error) =>

@@ -1,15 +1,10 @@
 import type { RunAs } from "../base/child-process.ts";
 import { programTls, type Reached } from "./elsewhere.ts";
 import { managedProgramTls, rightsOf } from "./managed.ts";
+import { NOBODY } from "./nobody.ts";
 import { ownPlaceEnvironment } from "./own-place.ts";
 import { withPassfile } from "./passfile.ts";
 import { type SessionRights, sessionOptions } from "./session-settings.ts";
-
-/**
- * The user of psql, pg_dump and pg_restore. It can read neither a secret nor a backup, and throw-away servers run as another one.
- * It is not in /etc/passwd, because none of the three asks for that.
- */
-export const NOBODY = { uid: 5433, gid: 5433 } as const;
 
 /** For a program that asks no server. */
 export function withoutServer(): RunAs {

@@ -1,13 +1,11 @@
-import { randomBytes } from "node:crypto";
-import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import type { AgentSettings } from "../../shared/agent-settings.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import type { SslMode } from "../../shared/postgres-target.ts";
+import { withMemoryFolder } from "../base/memory-folder.ts";
+import { NOBODY } from "./nobody.ts";
 import type { SessionRights } from "./session-settings.ts";
-
-/** In memory, never on a disk. */
-const FOLDER = "/dev/shm";
 
 /** What it takes to reach another server than the stack's own. */
 export interface Elsewhere {
@@ -65,7 +63,7 @@ export function programTls({ sslMode, rootFile, client }: Elsewhere): NodeJS.Pro
 }
 
 /**
- * Runs `work` with the certificates that a server's own must come from, as text and as a file that every program can read. Where none
+ * Runs `work` with the certificates that a server's own must come from, as text and as a file that psql, pg_dump and pg_restore can read. Where none
  * were named, they are those that Node brings along: of the public authorities.
  */
 export async function withRoots<T>(
@@ -75,14 +73,7 @@ export async function withRoots<T>(
 ): Promise<T> {
   if (mode !== "verify-ca" && mode !== "verify-full") return work({ root: null, rootFile: null });
   const root = named ?? rootCertificates.join("\n");
-  const rootFile = `${FOLDER}/budgie-roots-${randomBytes(8).toString("hex")}`;
-  try {
-    // They are no secret.
-    await writeFile(rootFile, root, { mode: 0o444, flag: "wx" });
-    return await work({ root, rootFile });
-  } finally {
-    await rm(rootFile, { force: true });
-  }
+  return withMemoryFolder(NOBODY, { roots: root }, folder => work({ root, rootFile: join(folder, "roots") }));
 }
 
 /** Says why another server could not be reached, and what helps. */

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type pg from "pg";
-import { NOBODY } from "./client-programs.ts";
 import { endSessionsOf } from "./end-sessions.ts";
+import { NOBODY } from "./nobody.ts";
 import { endAll, type ProcessEntry, readProcesses } from "./processes.ts";
 
 /** The name that tells the agent's dumps from others in the server's list of sessions. */

@@ -1,19 +1,17 @@
-import { randomBytes } from "node:crypto";
-import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AgentSettings, StandbySettings } from "../../shared/agent-settings.ts";
 import { END_OF_WAL } from "../../shared/end-of-wal.ts";
 import { EXIT, Stop } from "../../shared/exit-codes.ts";
 import { TLS_FILES } from "../../shared/replica-access.ts";
+import { withMemoryFolder } from "../base/memory-folder.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { lostSecretFile } from "../base/secret-files.ts";
 import { answerWithin } from "../base/until.ts";
-import { NOBODY } from "./client-programs.ts";
 import { connectToMaintenance } from "./connection.ts";
 import type { Elsewhere, Reached } from "./elsewhere.ts";
+import { NOBODY } from "./nobody.ts";
 
-/** In memory, never on a disk. */
-const FOLDER = "/dev/shm";
 const CAUGHT_UP_WITHIN_MS = 60_000;
 const LOOK_AGAIN_MS = 200;
 
@@ -70,17 +68,10 @@ async function withCredentials<T>(
     });
   };
   const [root, certificate, key] = await Promise.all([read("authority"), read("certificate"), read("key")]);
-  const folder = join(FOLDER, `budgie-standby-${randomBytes(8).toString("hex")}`);
-  const file = (kind: keyof typeof TLS_FILES) => join(folder, TLS_FILES[kind]);
-  try {
-    await mkdir(folder, { mode: 0o700 });
-    await chown(folder, NOBODY.uid, NOBODY.gid);
-    for (const [kind, content] of Object.entries({ authority: root, certificate, key })) {
-      const path = file(kind as keyof typeof TLS_FILES);
-      await writeFile(path, content, { mode: 0o400, flag: "wx" });
-      await chown(path, NOBODY.uid, NOBODY.gid);
-    }
-    return await work({
+  const files = { [TLS_FILES.authority]: root, [TLS_FILES.certificate]: certificate, [TLS_FILES.key]: key };
+  return withMemoryFolder(NOBODY, files, folder => {
+    const file = (kind: keyof typeof TLS_FILES) => join(folder, TLS_FILES[kind]);
+    return work({
       password: null,
       rights: "superuser",
       // The stack's own authority vouches for its machines and for nobody else.
@@ -89,9 +80,7 @@ async function withCredentials<T>(
       rootFile: file("authority"),
       client: { certificate, key, certificateFile: file("certificate"), keyFile: file("key") },
     });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Which database it is, and where its WAL ends. */

@@ -30,6 +30,8 @@ describe("what a killed operation leaves", () => {
   const processes = async () => (await agent.exec(["ps", "-o", "args"])).stdout;
   const throwaways = async () => (await agent.exec(["ls", "/var/lib/postgresql/data"])).stdout.trim();
 
+  const passwords = async () => (await agent.exec(["sh", "-c", "cat /dev/shm/*/passfile"])).stdout;
+
   /** The next command may come before PostgreSQL has noticed that the holder of the lock is gone. */
   const again = (...args: string[]) =>
     until(
@@ -118,7 +120,7 @@ describe("what a killed operation leaves", () => {
     expect((await status()).problems).toEqual([]);
   });
 
-  it("of a backup, a pg_dump that waits for a lock, is named and ended", async () => {
+  it("of a backup, a pg_dump that waits for a lock, is named and ended, and its password goes", async () => {
     const holder = new pg.Client({ connectionString: postgres.url(LIVE) });
     await holder.connect();
     try {
@@ -137,8 +139,11 @@ describe("what a killed operation leaves", () => {
       expect(killed.code).toBe(KILLED);
       expect(await processes()).toMatch(/pg_dump /);
       expect(await told("pg_dump, which still runs")).toContain("A killed operation has left this");
+      expect(await told("a password that was in use")).toContain("pg_dump, which still runs");
+      expect(await passwords()).not.toBe("");
       expect((await again("prune")).code).toBe(EXIT.done);
       expect(await processes()).not.toMatch(/pg_dump /);
+      expect(await passwords()).toBe("");
     } finally {
       await holder.end();
     }
