@@ -5,7 +5,7 @@ import type { EmptyDatabase } from "../load/load-and-compare.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { connect, connectToMaintenance } from "../server/connection.ts";
 import { createDatabase } from "../server/database-traits.ts";
-import { createLike, type ServerLikeness } from "../throwaway/empty-cluster.ts";
+import { createLike, nameSuperuser, type ServerLikeness } from "../throwaway/empty-cluster.ts";
 import { unpackCluster } from "../throwaway/packed-cluster.ts";
 import type { ThrowawayPlace } from "../throwaway/place.ts";
 import type { ServerPlan, ThrowawayServer } from "../throwaway/server.ts";
@@ -30,7 +30,7 @@ export function planFor(settings: AgentSettings, { source, likeness }: Trial): S
     superuser: settings.user,
     // Sorting for its indexes takes some more than the database itself.
     bytes: Math.ceil(source.manifest.databaseBytes * 1.2),
-    fill: (directory, runAs, signal) => unpackCluster(directory, settings.user, runAs, signal),
+    fill: (directory, runAs, signal) => unpackCluster(directory, runAs, signal),
     parameters: likeness.parameters,
     readyWithinMs: READY_WITHIN_MS,
   };
@@ -42,6 +42,7 @@ export async function prepareServer(
   place: ThrowawayPlace,
   { source, known, likeness }: Trial,
 ): Promise<void> {
+  await nameSuperuser(settings);
   const session = await connectToMaintenance(settings, "budgie drill");
   try {
     const { rows } = await session.query<{ server_version: string }>("SHOW server_version");

@@ -17,10 +17,12 @@ import { connect, connectToMaintenance, readServerFacts } from "../server/connec
 import { sessionOptions } from "../server/session-settings.ts";
 import {
   createLike,
-  initializeCluster,
+  FIRST_SUPERUSER,
+  nameSuperuser,
   readLikeness,
   type ServerLikeness,
 } from "../throwaway/empty-cluster.ts";
+import { unpackCluster } from "../throwaway/packed-cluster.ts";
 import { type ThrowawayPlace, withThrowawayPlace } from "../throwaway/place.ts";
 import { runThrowawayServer, type ServerPlan, type ThrowawayServer } from "../throwaway/server.ts";
 import { createRoles } from "./fitting-server.ts";
@@ -102,10 +104,14 @@ function planFor(
     // Indexes and row headers about double what a plain dump takes.
     bytes: contentBytes * 2,
     fill: async (directory, runAs, signal) => {
-      await initializeCluster(directory, superuser, runAs, signal);
+      await unpackCluster(directory, runAs, signal);
       // A hole in the server would give a file the rights of the server's own user. That user is let in only as the loader.
       await give(place, SETTLED, "local all all peer map=agent\n");
-      await give(place, MAPPED, `agent root ${superuser}\nagent postgres ${LOADER}\n`);
+      await give(
+        place,
+        MAPPED,
+        `agent root ${FIRST_SUPERUSER}\nagent root ${superuser}\nagent postgres ${LOADER}\n`,
+      );
     },
     parameters: {
       ...likeness.parameters,
@@ -149,6 +155,7 @@ async function prepare(
   roles: readonly string[],
 ): Promise<void> {
   const names = roles.filter(name => name !== LOADER && !PREDEFINED.test(name));
+  await nameSuperuser(settings);
   const session = await connectToMaintenance(settings, "budgie restore");
   try {
     await session.query(`CREATE ROLE ${LOADER} LOGIN BYPASSRLS`);

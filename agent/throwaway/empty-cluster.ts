@@ -43,10 +43,12 @@ export async function readLikeness(settings: AgentSettings): Promise<ServerLiken
   }
 }
 
+/** Of every new cluster, so that one can be kept for all. `nameSuperuser` gives it its name. */
+export const FIRST_SUPERUSER = "agent";
+
 /** Runs initdb. The database into which a dump is loaded has its own locale, so the cluster gets the one that is always there. */
 export async function initializeCluster(
   dataDirectory: string,
-  superuser: string,
   runAs: RunAs,
   signal: AbortSignal,
 ): Promise<void> {
@@ -54,7 +56,7 @@ export async function initializeCluster(
     "initdb",
     [
       `--pgdata=${dataDirectory}`,
-      `--username=${superuser}`,
+      `--username=${FIRST_SUPERUSER}`,
       // Only root and PostgreSQL's own user reach the socket's directory.
       "--auth=trust",
       "--encoding=UTF8",
@@ -74,6 +76,19 @@ export async function initializeCluster(
       `A throw-away server could not be made; initdb ended with ${describeEnd(end)}.`,
       TRY_AGAIN,
     );
+}
+
+/**
+ * Before anything is loaded. Then no role is left of the first name, and a backup may have one of its own. ALTER ROLE renames nobody
+ * who is connected.
+ */
+export async function nameSuperuser(settings: AgentSettings): Promise<void> {
+  const session = await connectToMaintenance({ ...settings, user: FIRST_SUPERUSER }, "budgie drill");
+  try {
+    await session.query("UPDATE pg_authid SET rolname = $1 WHERE rolname = current_user", [settings.user]);
+  } finally {
+    await session.end();
+  }
 }
 
 /** Creates the roles, the tablespaces and the database that a backup expects to be there. */

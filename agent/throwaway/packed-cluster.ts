@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { chown, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describeEnd, type Finished, type RunAs, startReader } from "../base/child-process.ts";
@@ -20,18 +19,13 @@ const NOBODY = { uid: 65_534, gid: 65_534 };
  * Makes a new, empty cluster. The container's first one is packed, and the later ones are unpacked from that, which takes a fifth of
  * initdb's time: of a small backup, initdb is a third of the whole drill. Where nothing can be kept, initdb runs each time.
  */
-export async function unpackCluster(
-  dataDirectory: string,
-  superuser: string,
-  runAs: RunAs,
-  signal: AbortSignal,
-): Promise<void> {
+export async function unpackCluster(dataDirectory: string, runAs: RunAs, signal: AbortSignal): Promise<void> {
   try {
-    await unpack(await packedCluster(superuser, runAs.env, signal), dataDirectory, runAs, signal);
+    await unpack(await packedCluster(runAs.env, signal), dataDirectory, runAs, signal);
   } catch {
     signal.throwIfAborted();
     await rm(dataDirectory, { recursive: true, force: true });
-    await initializeCluster(dataDirectory, superuser, runAs, signal);
+    await initializeCluster(dataDirectory, runAs, signal);
   }
 }
 
@@ -39,32 +33,22 @@ export async function unpackCluster(
  * The archive. It is not flushed to the disk, because that takes longer than initdb. So it counts until the machine starts anew: its name
  * has the number that Linux gives to each start.
  */
-async function packedCluster(
-  superuser: string,
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
-): Promise<string> {
+async function packedCluster(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
   const start = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  const whose = createHash("sha256").update(superuser).digest("hex").slice(0, 16);
-  const archive = join(HOME, `${start}-${whose}.tar`);
+  const archive = join(HOME, `${start}.tar`);
   if (!(await fileExists(archive)))
-    await withContainerLock(HOME, "making an empty cluster", () => pack(archive, superuser, env, signal));
+    await withContainerLock(HOME, "making an empty cluster", () => pack(archive, env, signal));
   return archive;
 }
 
-async function pack(
-  archive: string,
-  superuser: string,
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
-): Promise<void> {
+async function pack(archive: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
   await endServersIn(MAKING, NOBODY.uid);
   await rm(HOME, { recursive: true, force: true });
   await mkdir(HOME, { mode: 0o711 });
   await mkdir(MAKING, { mode: 0o700 });
   await chown(MAKING, NOBODY.uid, NOBODY.gid);
   const data = join(MAKING, "data");
-  await initializeCluster(data, superuser, { ...NOBODY, env }, signal);
+  await initializeCluster(data, { ...NOBODY, env }, signal);
   const fresh = join(HOME, "fresh.tar");
   const file = await open(fresh, "wx", 0o644);
   try {

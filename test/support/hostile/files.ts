@@ -306,6 +306,10 @@ const SQL: readonly HostileFile[] = [
     "RESET SESSION AUTHORIZATION, then ALTER SYSTEM",
     "RESET SESSION AUTHORIZATION; ALTER SYSTEM SET work_mem = '5MB';",
   ),
+  file(
+    "the name that the throw-away server's superuser has at first, as an owner, then COPY to a program",
+    "--\n-- Name: x; Type: TABLE; Schema: public; Owner: agent\n--\n\nSET ROLE agent; COPY (SELECT 1) TO PROGRAM 'touch /tmp/hostile';",
+  ),
   file("RESET ROLE, then COPY to a program", "RESET ROLE; COPY (SELECT 1) TO PROGRAM 'touch /tmp/hostile';"),
   file(
     "SET ROLE NONE, then DROP DATABASE",

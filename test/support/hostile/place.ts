@@ -58,8 +58,8 @@ export async function openHostilePlace(): Promise<HostilePlace> {
   await writeFile(join(agent.directory, INCLUDED.name), INCLUDED.text);
   const manifest = JSON.parse((await agent.run(["backup", "--json"])).stdout) as Record<string, unknown>;
   const good = await inServer(postgres, `pg_dump --dbname=${LIVE}`);
-  // A first restore leaves lasting things, such as records. They are there before anything is compared.
-  await agent.run(["restore", String(manifest.file)]);
+  // A first restore and a first drill leave lasting things, such as records. They are there before anything is compared.
+  for (const command of ["restore", "drill"]) await agent.run([command, String(manifest.file)]);
   await putBackTheFirst(postgres);
   await markContainers(postgres, agent);
   const before = await lookOutside(postgres, agent);
