@@ -1,4 +1,5 @@
 // The agent beside a server that Amazon could run: TLS and nothing else, and a role that is no superuser.
+
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../shared/exit-codes.ts";
 import { startAgent, type TestAgent } from "../support/agent/agent.ts";
 import { query } from "../support/database/query.ts";
+import { placeInNetwork } from "../support/servers/container-address.ts";
 import { type ManagedPostgres, startManagedPostgres } from "../support/servers/managed-postgres.ts";
 import { startPostgres } from "../support/servers/postgres.ts";
 import { makeCertificate } from "../support/servers/tls.ts";
@@ -192,7 +194,7 @@ describe("the backup agent beside a database that Amazon runs", () => {
     "is moved to from a container, and back, over verified TLS, with every row each time",
     async () => {
       const old = await startPostgres({ env: { POSTGRES_DB: "budgie_dev" } });
-      const oldAddress = (await old.container.inspect()).NetworkSettings.Networks.bridge?.IPAddress ?? "";
+      const { address: oldAddress } = await placeInNetwork(old.container);
       const move = async (from: TestAgent, target: object) => {
         const kept = await from.run(["keep-target"], Buffer.from(JSON.stringify({ port: 5432, ...target })));
         const begun = Date.now();

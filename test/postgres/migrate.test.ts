@@ -1,4 +1,5 @@
 // `npx budgie migrate --to postgres://…`: the operator's own command, two real servers, the real agent.
+
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,6 +15,7 @@ import { onTerminal } from "../support/agent/terminal.ts";
 import { query } from "../support/database/query.ts";
 import { makeTablespace, RICH_DATABASE } from "../support/database/rich.ts";
 import { snapshotDatabase } from "../support/database/snapshot.ts";
+import { placeInNetwork } from "../support/servers/container-address.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 import { giveCertificate, makeCertificate } from "../support/servers/tls.ts";
 import { SLOW } from "../support/slow-lane.ts";
@@ -96,7 +98,7 @@ describe("npx budgie migrate --to postgres://…", () => {
       directory,
       labels: { ...labels("backup-agent"), "budgie.backup-dir": directory },
     });
-    address = (await target.container.inspect()).NetworkSettings.Networks.bridge?.IPAddress ?? "";
+    ({ address } = await placeInNetwork(target.container));
     backend = await docker.createContainer({
       Image: "postgres:16-alpine",
       Cmd: ["sleep", "infinity"],
@@ -265,7 +267,14 @@ describe("npx budgie migrate --to postgres://…", () => {
         { to: "Begin to move it", type: "y\n" },
         { to: "Stop the backend now", type: "n\n" },
       ],
-      { env: { PATH: process.env.PATH, HOME: folder, TERM: "xterm" } },
+      {
+        env: {
+          PATH: process.env.PATH,
+          DOCKER_HOST: process.env.DOCKER_HOST,
+          HOME: folder,
+          TERM: "xterm",
+        },
+      },
     );
     expect(asked.code, asked.output).toBe(EXIT.notConfirmed);
     expect(asked.output).not.toContain(target.password);

@@ -9,6 +9,7 @@ import { EXIT } from "../../shared/exit-codes.ts";
 import { startAgent, type TestAgent } from "../support/agent/agent.ts";
 import { type Answer, onTerminal } from "../support/agent/terminal.ts";
 import { query } from "../support/database/query.ts";
+import { placeInNetwork } from "../support/servers/container-address.ts";
 import { startPostgres, type TestPostgres } from "../support/servers/postgres.ts";
 import { until } from "../support/until.ts";
 
@@ -193,8 +194,8 @@ describe("npx budgie restore", () => {
     });
 
     const startLooping = async (statement: string) => {
-      const { NetworkSettings: network } = await postgres.container.inspect();
-      const url = `postgres://budgie_user:${postgres.password}@${network.Networks.bridge?.IPAddress}/budgie_dev`;
+      const { address } = await placeInNetwork(postgres.container);
+      const url = `postgres://budgie_user:${postgres.password}@${address}/budgie_dev`;
       backend = await startContainer(
         "backend",
         `psql ${url} -v ON_ERROR_STOP=1 -c "${statement}" && sleep infinity`,

@@ -9,6 +9,7 @@ import { build } from "esbuild";
 import { AGENT_FILES } from "../../../components/images/agent-files.ts";
 import { collectFromContainer, runInContainer } from "../../../engine/run-in-container.ts";
 import { DEFAULT_DATABASE_IMAGE } from "../../../shared/database-image.ts";
+import { placeInNetwork } from "../servers/container-address.ts";
 import { TEST_IMAGE } from "../servers/major.ts";
 import type { TestPostgres } from "../servers/postgres.ts";
 import { AGENT_ENVIRONMENT } from "./environment.ts";
@@ -126,7 +127,7 @@ export async function startAgent(
   await writeFile(join(secrets, MANIFEST_KEY), options.manifestKey ?? TEST_KEY, { mode: 0o400 });
   if (options.store) await giveWriter(options.store.writer);
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "budgie-backups-")));
-  const { NetworkSettings: network } = await postgres.container.inspect();
+  const { address } = await placeInNetwork(postgres.container);
   const container = await docker.createContainer({
     Image: image,
     // An agent that sends by itself would interfere with what a test sends. `killed(["serve"], …)` lets one do so.
@@ -134,7 +135,7 @@ export async function startAgent(
     Labels: { "budgie.test": "true", ...options.labels },
     Env: Object.entries({
       ...AGENT_ENVIRONMENT,
-      PGHOST: network.Networks.bridge?.IPAddress,
+      PGHOST: address,
       PGUSER: postgres.user,
       PGDATABASE: options.database,
       PGPASSFILE: "/root/pgpass",

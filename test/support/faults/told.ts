@@ -6,6 +6,7 @@ import { EXIT } from "../../../shared/exit-codes.ts";
 import type { LineId } from "../../../shared/status-lines.ts";
 import type { TestAgent } from "../agent/agent.ts";
 import { shownBy } from "../agent/board.ts";
+import { placeInNetwork } from "../servers/container-address.ts";
 import type { Webhook } from "../servers/webhook.ts";
 import { describeSlowly } from "../slow-lane.ts";
 import { until } from "../until.ts";
@@ -31,8 +32,8 @@ export const ALERTS_FILE = "/root/alerts";
 
 /** From now on the agent calls the webhook. */
 export async function tellWebhook(agent: TestAgent, webhook: Webhook): Promise<void> {
-  const { NetworkSettings: network } = await agent.container.inspect();
-  const alerts = { heartbeat: "", alerts: `http://${network.Networks.bridge?.Gateway}:${webhook.port}/hook` };
+  const { gateway } = await placeInNetwork(agent.container);
+  const alerts = { heartbeat: "", alerts: `http://${gateway}:${webhook.port}/hook` };
   const write = `umask 077; echo '${JSON.stringify(alerts)}' > ${ALERTS_FILE}`;
   const { code, stderr } = await agent.exec(["sh", "-c", write]);
   expect(code, stderr).toBe(0);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { collectFromContainer } from "../../../engine/run-in-container.ts";
 import { query } from "../database/query.ts";
 import { until } from "../until.ts";
+import { placeInNetwork } from "./container-address.ts";
 import { startPostgres, type TestPostgres } from "./postgres.ts";
 import { giveCertificate } from "./tls.ts";
 
@@ -34,8 +35,7 @@ export async function startManagedPostgres(database: string, hostName?: string):
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const { NetworkSettings: network } = await asSuperuser.container.inspect();
-    const address = network.Networks.bridge?.IPAddress ?? "";
+    const { address } = await placeInNetwork(asSuperuser.container);
     const certificate = await giveCertificate(asSuperuser, address, folder, hostName);
     await query(
       asSuperuser,

@@ -82,6 +82,8 @@ export async function startSshd(options: {
     // Renews keys often, so that every test with a large file meets a renewal.
     "RekeyLimit 64M",
     `Subsystem sftp ${sftp}`,
+    // A login finds the engine that the tests use.
+    ...(process.env.DOCKER_HOST ? [`SetEnv DOCKER_HOST=${process.env.DOCKER_HOST}`] : []),
     ...(options.shell ? [] : [`ForceCommand ${sftp}`]),
   ];
   await writeFile(join(home, "config"), `${config.join("\n")}\n`);
