@@ -56,7 +56,7 @@ export interface LongestRow {
 
 const NEWLINE = 0x0a;
 /** A name may hold a semicolon, or what ends a line in Unicode. */
-const OWNER = /^-- (?:Data for )?Name: .*; Type: .*; Schema: .*; Owner: (.+?)(?:; Tablespace: .*)?$/s;
+const OWNER = /^-- (?:Data for )?Name: .*; Type: .*; Schema: .*; Owner: (.+?)(?:; Tablespace:.*)?$/s;
 
 /** Reads a plain dump as it streams past, in chunks of any size, with memory that does not grow with the dump. */
 export class DumpFingerprinter {

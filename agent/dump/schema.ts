@@ -44,6 +44,8 @@ const ENCODING = /^SET client_encoding = '([^']+)';$/m;
 /** Such a setting stands before the first object that needs another value, and holds for those that follow. */
 const STANDING_SETTING = /^SET default_(?:tablespace|table_access_method) = .*;$/;
 const SETVAL = /^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$/;
+/** As pg_dump wrote it before 10.3: the comment above it names the schema. */
+const WITHOUT_SCHEMA = /^(?:"(?:[^"]|"")+"|[^".]+)$/;
 
 /** As much of one object's statement as is kept. Nobody writes a longer one, and a file may hold what takes all memory. */
 const LONGEST_KEPT = 128 << 20;
@@ -139,7 +141,7 @@ export class SchemaCollector {
   #statement(bytes: Buffer): void {
     const open = this.#open;
     if (open?.type === "BLOBS") this.#takeLargeObjects(bytes);
-    if (open?.type === "SEQUENCE SET") this.#takePosition(anyText(bytes));
+    if (open?.type === "SEQUENCE SET") this.#takePosition(open.schema, anyText(bytes));
     if (this.#isData()) return;
     const statement = anyText(this.#long.length === 0 ? bytes : Buffer.concat([...this.#long, bytes]));
     this.#long = [];
@@ -161,11 +163,17 @@ export class SchemaCollector {
     this.#largeObjects.update("\n");
   }
 
-  #takePosition(statement: string): void {
-    const [, name, value, called] = SETVAL.exec(statement) ?? [];
-    if (name === undefined || value === undefined) return;
-    this.#sequences.push({ name: name.replaceAll("''", "'"), value, called: called === "true" });
+  #takePosition(schema: string, statement: string): void {
+    const [, written, value, called] = SETVAL.exec(statement) ?? [];
+    if (written === undefined || value === undefined) return;
+    const name = written.replaceAll("''", "'");
+    const whole = WITHOUT_SCHEMA.test(name) ? `${quoted(schema)}.${name}` : name;
+    this.#sequences.push({ name: whole, value, called: called === "true" });
   }
+}
+
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 /** The dump's schema alone, to be loaded by itself. */

@@ -50,9 +50,10 @@ export interface LoadedSql {
 
 /**
  * Nobody hears of a row in a candidate before the swap, and the swap's own COMMIT writes all WAL before it to the disk. So none of
- * the load's commits, one for each statement, needs to wait for the disk. The memory is for building indexes.
+ * the load's commits, one for each statement, needs to wait for the disk. The memory is for building indexes. A name without a schema,
+ * in a file that says nothing of it, means what it means to psql: pg_dump's own files say where they search.
  */
-const LOADING = { synchronous_commit: "off", maintenance_work_mem: "128MB" };
+const LOADING = { synchronous_commit: "off", maintenance_work_mem: "128MB", search_path: "public" };
 
 /** pg_dump grants as whoever has granted, and can make each object as its owner. Only a superuser can become somebody else. */
 const AS_SOMEBODY_ELSE =

@@ -146,6 +146,24 @@ describe("files that people really have, and this stack did not write", () => {
     await restoredAll();
   });
 
+  it.each([
+    ["searches in public, as pg_dump wrote it before 10.3", "SET search_path = public, pg_catalog;"],
+    ["does not say where to search, as people and tools write it", ""],
+  ])("a plain dump without schemas, which %s, is loaded into public", async (_what, search) => {
+    const old = dump
+      .toString()
+      .replace(/^SELECT pg_catalog\.set_config\('search_path'.*$/m, search)
+      .replaceAll("public.", "")
+      .replace(/^-- Name: .*; Type: (?:TABLE|INDEX|CONSTRAINT); .*$/gm, "$&; Tablespace: ");
+    const { code, said } = await tryFile("old.sql", old);
+    expect(code, said).toBe(EXIT.done);
+    expect(said).not.toContain("lacks roles");
+    await restoredAll();
+    const trusted = await tryFile("old.sql", old, "--trust-file");
+    expect(trusted.code, trusted.said).toBe(EXIT.done);
+    expect(await query(ROWS)).toEqual(rows);
+  });
+
   it("says how much it left out of what would empty the database", async () => {
     const { said } = await tryFile("clean.sql", await pgDump("--clean"));
     expect(said).toMatch(/nothing to remove in an empty database: \d+ statements of pg_dump --clean/);

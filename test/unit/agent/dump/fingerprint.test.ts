@@ -37,6 +37,17 @@ describe("the fingerprint of a dump", () => {
     expect({ complete, serverVersion }).toEqual({ complete: true, serverVersion: "16.14" });
   });
 
+  it.each([
+    ["-", []],
+    ["-; Tablespace: ", []],
+    ["clerk; Tablespace: ", ["clerk"]],
+    ["clerk; Tablespace: fast", ["clerk"]],
+    ["trainee; of two", ["trainee; of two"]],
+  ])("tells the roles of %j", (owner, roles) => {
+    const comment = `--\n-- Name: users; Type: TABLE; Schema: public; Owner: ${owner}\n--\n\n`;
+    expect(read(HEAD + comment + TAIL).roles).toEqual(roles);
+  });
+
   it("is the same however the stream is cut into chunks", () => {
     const row = fc
       .array(fc.constantFrom("a", "\t", "\\N", "\\\\.", "é", ".", "\\t"), { maxLength: 8 })
