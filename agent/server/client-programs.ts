@@ -19,8 +19,9 @@ export interface Login {
 }
 
 /**
- * Runs `work` with what psql, pg_dump and pg_restore need to reach the stack's server, or the other one that the settings name: its address, the settings of every session of
- * the agent, and, for as long as `work` lasts, a passfile of their own. They get nothing else of the agent's environment.
+ * Runs `work` with what psql, pg_dump and pg_restore need to reach the stack's server, or the other one that the settings name: its
+ * address, the settings of every session of the agent, and, for as long as `work` lasts, a passfile of their own. They get nothing
+ * else of the agent's environment.
  */
 export function withServerClient<T>(
   settings: Reached,

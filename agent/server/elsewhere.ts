@@ -63,8 +63,8 @@ export function programTls({ sslMode, rootFile, client }: Elsewhere): NodeJS.Pro
 }
 
 /**
- * Runs `work` with the certificates that a server's own must come from, as text and as a file that psql, pg_dump and pg_restore can read. Where none
- * were named, they are those that Node brings along: of the public authorities.
+ * Runs `work` with the certificates that a server's own must come from, as text and as a file that psql, pg_dump and pg_restore can
+ * read. Where none were named, they are those that Node brings along: of the public authorities.
  */
 export async function withRoots<T>(
   mode: SslMode,
