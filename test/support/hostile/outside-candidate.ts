@@ -47,7 +47,8 @@ const CONTAINER = `
   files -type f -newer ${MARKER} ! -path ${MARKER} ! -path /run/budgie-health ! -name '.s.PGSQL.*' | sed 's/^/written /'
   files ! -path /run/budgie-health ! -name '.s.PGSQL.*' | sort | sed 's/^/there /'
   for process in /proc/[0-9]*; do
-    tr '\\0' ' ' 2>/dev/null < "$process/cmdline" | sed 's/^/runs /; s/ *$//'; echo
+    # One that has just ended has no command any more.
+    tr '\\0' ' ' 2>/dev/null < "$process/cmdline" | sed 's/^/runs /; s/ *$//' || true; echo
   done | grep -v -e '^$' -e '^runs *$' -e 'seen-last-time' -e '^runs \\(find\\|sed\\|sort\\|grep\\|tr\\)\\( \\|$\\)' -e '^runs postgres' -e ' postgres: ' | sort`;
 
 /** The names in the data directory. What the server makes and removes by itself is deeper. */
