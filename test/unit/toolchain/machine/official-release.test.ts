@@ -96,28 +96,24 @@ const checksums = (of: Buffer) => whole(`${"0".repeat(64)}  other.tar.gz\n${sha2
 /** In a process of its own, as `npm run up` asks, on a machine that has no program at all: no curl, tar, npm or Go. */
 async function ask(what: "pulumiCli()" | 'resourcePlugins(pulumiCli(), ["command"])') {
   const module = what.startsWith("pulumi") ? ["pulumi-cli"] : ["pulumi-cli", "plugins"];
+  const start = JSON.stringify(join(PROJECT_FOLDER, "shared", "run-program.mjs"));
   const imports = module.map(
-    name =>
-      `import * as m${name.length} from ${JSON.stringify(join(PROJECT_FOLDER, "toolchain", "machine", `${name}.ts`))};`,
+    name => `const m${name.length} = await runProgram("toolchain/machine/${name}.ts");`,
   );
   const scope = module.map(name => `...m${name.length}`).join(", ");
-  const script = `${imports.join("")}const { pulumiCli, resourcePlugins } = { ${scope} }; console.log(JSON.stringify(await ${what}));`;
-  const { stdout, stderr, exitCode } = await execa(
-    process.execPath,
-    ["--import", "tsx", "--input-type=module", "-e", script],
-    {
-      cwd: PROJECT_FOLDER,
-      extendEnv: false,
-      reject: false,
-      env: {
-        HOME: home,
-        PATH: join(home, "nothing"),
-        BUDGIE_CACHE: join(home, "cache"),
-        HTTPS_PROXY: `http://${proxy.address}`,
-        NODE_EXTRA_CA_CERTS: join(folder, "cert.pem"),
-      },
+  const script = `import { runProgram } from ${start}; ${imports.join("")}const { pulumiCli, resourcePlugins } = { ${scope} }; console.log(JSON.stringify(await ${what}));`;
+  const { stdout, stderr, exitCode } = await execa(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: PROJECT_FOLDER,
+    extendEnv: false,
+    reject: false,
+    env: {
+      HOME: home,
+      PATH: join(home, "nothing"),
+      BUDGIE_CACHE: join(home, "cache"),
+      HTTPS_PROXY: `http://${proxy.address}`,
+      NODE_EXTRA_CA_CERTS: join(folder, "cert.pem"),
     },
-  );
+  });
   return { found: exitCode === 0 ? JSON.parse(stdout) : undefined, stderr };
 }
 
