@@ -1,11 +1,13 @@
 import { createRequire, Module } from "node:module";
 
+const require = createRequire(import.meta.url);
+
 /**
  * Pulumi's SDK keeps a stack trace of every promise that it makes, and reads source maps for each: a fifth of the program's time. They
  * are read only with PULUMI_DEBUG_PROMISE_LEAKS. All other errors keep their traces.
  */
-export function skipTracesOfPromises(environment = process.env) {
-  if (environment.PULUMI_DEBUG_PROMISE_LEAKS) return;
+export function skipTracesOfPromises() {
+  if (process.env.PULUMI_DEBUG_PROMISE_LEAKS) return;
   const prepare = Error.prepareStackTrace;
   if (prepare === undefined) return;
   Error.prepareStackTrace = (error, frames) =>
@@ -16,20 +18,22 @@ export function skipTracesOfPromises(environment = process.env) {
  * Pulumi's SDK loads TypeScript's compiler for programs that hand it functions to run elsewhere: an eighth of the program's time. From
  * now on the compiler is loaded when something of it is asked for. This program never does.
  */
-export function loadTypeScriptWhenUsed(require = createRequire(import.meta.url)) {
-  const path = pathOfTypeScript(require);
+export function loadTypeScriptWhenUsed() {
+  const path = pathOfTypeScript();
   if (path === undefined || require.cache[path] !== undefined) return;
   let compiler;
   const load = () => {
-    delete require.cache[path];
-    compiler ??= require(path);
+    if (compiler === undefined) {
+      delete require.cache[path];
+      compiler = require(path);
+    }
     return compiler;
   };
   const exports = new Proxy({}, { get: (_, name) => load()[name], has: (_, name) => name in load() });
   require.cache[path] = Object.assign(new Module(path), { exports, loaded: true });
 }
 
-function pathOfTypeScript(require) {
+function pathOfTypeScript() {
   try {
     return require.resolve("typescript");
   } catch {

@@ -22,6 +22,13 @@ it("TypeScript's compiler is loaded when something of it is asked for, and not b
   expect(await printed(program)).toBe("false\n0 true");
 });
 
+it("the compiler is loaded once, however often something of it is asked for", async () => {
+  const program =
+    'const early = require("typescript");\n' +
+    "console.log(early.version === early.version, early.SyntaxKind === require('typescript').SyntaxKind);\n";
+  expect(await printed(program)).toBe("true true");
+});
+
 it("a function that the SDK has to write down still gets the compiler", async () => {
   const program =
     'const { runtime } = require("@pulumi/pulumi");\n' +
