@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { chown, mkdir, readdir, rm } from "node:fs/promises";
+import { chown, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { type ReadEntry, Unpack } from "tar";
-import { containerLockHolder, withContainerLock } from "../base/container-lock.ts";
 import { keepReserve } from "../base/durable-file.ts";
+import { abandonedFolders, removeAbandonedFolders, withHeldFolder } from "../base/held-folder.ts";
 import { refuse } from "../base/refuse.ts";
 import { THROWAWAY_HOME, THROWAWAY_SHOWN } from "../throwaway/place.ts";
 
@@ -20,26 +20,16 @@ const SCRATCH = "unpacked-";
 export async function withScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
   await removeAbandonedScratch();
   const directory = join(THROWAWAY_HOME, `${SCRATCH}${randomBytes(6).toString("hex")}`);
-  return withContainerLock(directory, "unpacking a dump", async () => {
-    await mkdir(directory, { mode: 0o700 });
-    try {
-      return await work(directory);
-    } finally {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-    }
-  });
+  return withHeldFolder(directory, "unpacking a dump", () => work(directory));
 }
 
 /** Directories that nobody holds were left by commands that were killed. */
-export async function abandonedScratch(): Promise<string[]> {
-  const names = (await readdir(THROWAWAY_HOME)).filter(name => name.startsWith(SCRATCH));
-  const holders = await Promise.all(names.map(name => containerLockHolder(join(THROWAWAY_HOME, name))));
-  return names.filter((_, index) => holders[index] === null);
+export function abandonedScratch(): Promise<string[]> {
+  return abandonedFolders(THROWAWAY_HOME, SCRATCH);
 }
 
-export async function removeAbandonedScratch(): Promise<void> {
-  for (const name of await abandonedScratch())
-    await rm(join(THROWAWAY_HOME, name), { recursive: true, force: true });
+export function removeAbandonedScratch(): Promise<void> {
+  return removeAbandonedFolders(THROWAWAY_HOME, SCRATCH);
 }
 
 /** Unpacks the tar file of a pg_dump directory, which `feed` sends. Throws a Stop for anything else, and for a full disk. */

@@ -30,7 +30,7 @@ export async function findLeftovers(session: pg.Client, settings: AgentSettings)
     ...(await leftPartials(settings.backupDir, settings.stack)),
     ...(await leftPlaces()).map(purpose => `a throw-away server (${purpose})`),
     ...(await abandonedScratch()).map(name => `${name}, a dump that was unpacked`),
-    ...(await leftMemoryFolders()).map(folder => `${folder}, a password that was in use`),
+    ...(await leftMemoryFolders()).map(name => `${name}, credentials that were in use`),
     ...(await orphansAtWork()).map(program => `${program}, which still runs`),
   ];
 }

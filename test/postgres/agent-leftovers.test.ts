@@ -139,7 +139,7 @@ describe("what a killed operation leaves", () => {
       expect(killed.code).toBe(KILLED);
       expect(await processes()).toMatch(/pg_dump /);
       expect(await told("pg_dump, which still runs")).toContain("A killed operation has left this");
-      expect(await told("a password that was in use")).toContain("pg_dump, which still runs");
+      expect(await told("credentials that were in use")).toContain("pg_dump, which still runs");
       expect(await passwords()).not.toBe("");
       expect((await again("prune")).code).toBe(EXIT.done);
       expect(await processes()).not.toMatch(/pg_dump /);

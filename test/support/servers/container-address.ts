@@ -1,6 +1,9 @@
 import type Docker from "dockerode";
 
-/** Where other containers of the engine's default network reach it, and where it reaches this machine. Each engine names that network its own way. */
+/**
+ * Where other containers of the engine's default network reach it, and where it reaches this machine. Each engine names that network
+ * its own way.
+ */
 export async function placeInNetwork(
   container: Docker.Container,
 ): Promise<{ address: string; gateway: string }> {

@@ -1,16 +1,11 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { execa } from "execa";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { leftMemoryFolders, withMemoryFolder } from "../../../../agent/base/memory-folder.ts";
-
-let home: string;
-
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), "budgie-memory-"));
-});
-afterEach(() => rm(home, { recursive: true }));
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { expect, it } from "vitest";
+import {
+  clearLeftMemoryFolders,
+  leftMemoryFolders,
+  withMemoryFolder,
+} from "../../../../agent/base/memory-folder.ts";
 
 const me = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
@@ -25,15 +20,15 @@ it("holds the files for as long as the work lasts, also when that fails", async 
   await expect(readdir(there)).rejects.toThrow("ENOENT");
 });
 
-it("was left behind when its process is gone; those of running processes, and what is not one, are not", async () => {
-  const gone = (await execa("node", ["-p", "process.pid"])).stdout;
-  const suffix = "0123456789abcdef";
-  for (const name of [
-    `budgie-of-${gone}-${suffix}`,
-    `budgie-of-${process.pid}-${suffix}`,
-    `budgie-of-${gone}`,
-    "other",
-  ])
-    await mkdir(join(home, name));
-  expect(await leftMemoryFolders(home)).toEqual([join(home, `budgie-of-${gone}-${suffix}`)]);
+it("was left behind when nobody holds it any more; one that is held is not", async () => {
+  await withMemoryFolder(me, { passfile: "" }, async held => {
+    const left = `${held}-of-a-killed-process`;
+    await mkdir(left);
+    const found = await leftMemoryFolders();
+    expect(found).toContain(basename(left));
+    expect(found).not.toContain(basename(held));
+    await clearLeftMemoryFolders();
+    expect(await leftMemoryFolders()).toEqual([]);
+    await readdir(held);
+  });
 });
